@@ -1,0 +1,72 @@
+"""Backends: where arrays live, what each backend needs, and how its kernels are entered."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+# Numba's fallback threading layer aborts the process when two Python threads enter parallel kernels at
+# once. One call already uses every core, so waiting one's turn costs nothing.
+_turn = threading.RLock()
+
+
+@lru_cache(maxsize=None)
+def _blas_under_numba():
+    """A controller of SciPy's BLAS, which np.dot calls inside compiled code, apart from NumPy's own."""
+    import scipy.linalg.cython_blas  # noqa: F401  (loads the library that Numba will call)
+    from threadpoolctl import ThreadpoolController
+
+    blas = ThreadpoolController().select(user_api="blas")
+    scipy_blas = [lib.filepath for lib in blas.lib_controllers if "scipy.libs" in lib.filepath]
+    return blas.select(filepath=scipy_blas) if scipy_blas else blas
+
+
+@contextmanager
+def _one_parallel_kernel() -> Iterator[None]:
+    """Holds the turn; BLAS runs on one thread inside each of Numba's threads."""
+    with _turn, _blas_under_numba().limit(limits=1):
+        yield
+
+
+def _needs(module: str, package: str) -> Callable[[], str | None]:
+    @lru_cache(maxsize=None)
+    def unavailable() -> str | None:
+        found = importlib.util.find_spec(module) is not None
+        return None if found else f"{module} is not installed (pip install {package})"
+
+    return unavailable
+
+
+@dataclass(frozen=True)
+class Backend:
+    """home: the arrays it takes. unavailable: the reason why it cannot run here, or None. session: entered round a call."""
+
+    home: str
+    unavailable: Callable[[], str | None]
+    session: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+BACKENDS = {
+    "cpu": Backend("NumPy", _needs("numba", "numba"), _one_parallel_kernel),
+    "reference": Backend("NumPy", lambda: None),
+}
+
+
+def homes(arguments: Iterable[Any]) -> set[str]:
+    """The libraries that own the arrays among `arguments` (and inside tuples of arrays)."""
+    found = set()
+    for argument in arguments:
+        if isinstance(argument, np.ndarray):
+            found.add("NumPy")
+        elif isinstance(argument, (tuple, list)):
+            found |= homes(argument)
+        elif type(argument).__module__.partition(".")[0] == "cupy":
+            found.add("CuPy")
+    return found

@@ -1,0 +1,122 @@
+"""Two-dimensional convolution (cross-correlation, as in every deep-learning library) and its gradients.
+
+    y[n, o, p, q] = b[o] + sum over c, r, s of  x[n, c, p*stride + r*dilation - padding, ...] * w[o, c, r, s]
+
+`forward(x, w, b, geometry)`, `grad_input(grad, w, geometry)`, `grad_weight(grad, x, geometry)`,
+`grad_bias(grad)`; x is (N, C, H, W), w (O, C / groups, R, S), b (O,) or None, grad (N, O, P, Q), with any
+strides. Results are channels-last in memory where the version prefers it.
+
+Reading order: oracle.py (the definition as loops), reference.py (im2col and one matrix product), cpu/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..geometry import ConvGeometry
+from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
+from ..verify import bounds
+
+Array = np.ndarray
+
+
+def _check_forward(x: Array, w: Array, b: Array | None, geometry: ConvGeometry) -> None:
+    check_floats("conv2d", x=x, weight=w, bias=b)
+    check_shape("conv2d", "x", x, geometry.x_shape)
+    check_shape("conv2d", "weight", w, geometry.w_shape)
+    if b is not None:
+        check_shape("conv2d", "bias", b, (geometry.out_channels,), "one value an output channel")
+
+
+def _check_grad_input(grad: Array, w: Array, geometry: ConvGeometry) -> None:
+    check_floats("conv2d.grad_input", grad=grad, weight=w)
+    check_shape("conv2d.grad_input", "grad", grad, geometry.y_shape)
+    check_shape("conv2d.grad_input", "weight", w, geometry.w_shape)
+
+
+def _check_grad_weight(grad: Array, x: Array, geometry: ConvGeometry) -> None:
+    check_floats("conv2d.grad_weight", grad=grad, x=x)
+    check_shape("conv2d.grad_weight", "grad", grad, geometry.y_shape)
+    check_shape("conv2d.grad_weight", "x", x, geometry.x_shape)
+
+
+def _check_grad_bias(grad: Array) -> None:
+    check_floats("conv2d.grad_bias", grad=grad)
+    check_shape("conv2d.grad_bias", "grad", grad, (*grad.shape[:4], *[0] * (4 - grad.ndim)))
+
+
+def _cost(geometry: ConvGeometry, **arrays: Array | None) -> Cost:
+    shapes = (geometry.x_shape, geometry.w_shape, geometry.y_shape)
+    itemsize = next(a.dtype.itemsize for a in arrays.values() if a is not None)
+    return Cost(geometry.flops, itemsize * sum(int(np.prod(shape)) for shape in shapes))
+
+
+def _dummies(which: str):
+    def dummies(
+        dtype: np.dtype, x_shape: tuple[int, ...], w_shape: tuple[int, ...], bias: bool = True, **attributes: Any
+    ) -> Mapping[str, Any]:
+        geometry = ConvGeometry.infer(x_shape, w_shape, **attributes)
+        every = {
+            "x": dummy(geometry.x_shape, dtype),
+            "w": dummy(geometry.w_shape, dtype),
+            "b": dummy((geometry.out_channels,), dtype) if bias else None,
+            "grad": dummy(geometry.y_shape, dtype),
+            "geometry": geometry,
+        }
+        return {name: every[name] for name in which.split()}
+
+    return dummies
+
+
+forward = KernelSpec(
+    name="conv2d",
+    package=__name__,
+    check=_check_forward,
+    cost=_cost,
+    bound=bounds.inner_product(lambda geometry, **_: geometry.depth + 1, "conv2d"),
+    dummies=_dummies("x w b geometry"),
+    versions=(Version("reference.im2col", "reference:forward"),),
+    oracle="oracle:forward",
+    cases="cases:forward",
+)
+
+grad_input = KernelSpec(
+    name="conv2d.grad_input",
+    package=__name__,
+    check=_check_grad_input,
+    cost=_cost,
+    bound=bounds.inner_product(bounds.conv_grad_input_depth, "conv2d.grad_input"),
+    dummies=_dummies("grad w geometry"),
+    versions=(Version("reference.im2col", "reference:grad_input"),),
+    oracle="oracle:grad_input",
+    cases="cases:grad_input",
+)
+
+grad_weight = KernelSpec(
+    name="conv2d.grad_weight",
+    package=__name__,
+    check=_check_grad_weight,
+    cost=_cost,
+    bound=bounds.inner_product(
+        lambda geometry, **_: geometry.batch * geometry.output[0] * geometry.output[1], "conv2d.grad_weight"
+    ),
+    dummies=_dummies("grad x geometry"),
+    versions=(Version("reference.im2col", "reference:grad_weight"),),
+    oracle="oracle:grad_weight",
+    cases="cases:grad_weight",
+)
+
+grad_bias = KernelSpec(
+    name="conv2d.grad_bias",
+    package=__name__,
+    check=_check_grad_bias,
+    cost=lambda grad: Cost(grad.size, grad.nbytes),
+    bound=bounds.inner_product(lambda grad: grad.size // max(grad.shape[1], 1), "conv2d.grad_bias"),
+    dummies=lambda dtype, y_shape: {"grad": dummy(y_shape, dtype)},
+    versions=(Version("reference.sum", "reference:grad_bias"),),
+    oracle="oracle:grad_bias",
+    cases="cases:grad_bias",
+)

@@ -1,0 +1,237 @@
+"""Window geometry of convolution and pooling: the only place where an output size is computed.
+
+Letters of the shape algebra: N batch, C channels in, H x W input; O channels out, P x Q output;
+R x S filter. Formulas: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016).
+"""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ..errors import ShapeError
+
+Pair = tuple[int, int]
+Sides = tuple[Pair, Pair]  # ((top, bottom), (left, right))
+
+PADDING_MODES = ("zeros", "replicate")
+
+
+def output_size(
+    size: int, kernel: int, stride: int, before: int, after: int, dilation: int, ceil_mode: bool = False
+) -> int:
+    """Number of window positions along one axis; 0 or less means that no window fits.
+
+    With `ceil_mode` a last partial window counts too, provided that it starts inside the input or
+    the padding before it (PyTorch's and Caffe's rule).
+    """
+    room = before + size + after - (dilation * (kernel - 1) + 1)
+    if room < 0 and not ceil_mode:
+        return 0
+    count = (-(-room // stride) if ceil_mode else room // stride) + 1
+    if ceil_mode and (count - 1) * stride >= size + before:
+        count -= 1
+    return count
+
+
+def pair(value: Any, *, op: str, name: str, least: int) -> Pair:
+    """An int or a pair of ints as (vertical, horizontal), each at least `least`."""
+    values = value if isinstance(value, (tuple, list)) else (value, value)
+    try:
+        numbers = tuple(operator.index(v) for v in values)
+    except TypeError:
+        numbers = ()
+    if len(numbers) != 2 or min(numbers) < least:
+        raise ShapeError(f"{op}: {name} must be an int or a pair of ints, each at least {least}; got {value!r}")
+    return numbers[0], numbers[1]
+
+
+def sides(padding: Any, *, op: str, size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> Sides:
+    """Any form of `padding` as ((top, bottom), (left, right)).
+
+    Forms: int; (vertical, horizontal); ((top, bottom), (left, right)); "valid" (none); "same"
+    (output = ceil(input / stride), the odd pixel at the end: Keras, ONNX SAME_UPPER).
+    """
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding == "same":
+        both = []
+        for n, k, s, d in zip(size, kernel, stride, dilation, strict=True):
+            total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+            both.append((total // 2, total - total // 2))
+        return both[0], both[1]
+    if isinstance(padding, str):
+        raise ShapeError(
+            f'{op}: padding {padding!r} is not known; use an int, a pair, '
+            '((top, bottom), (left, right)), "valid" or "same"'
+        )
+    if isinstance(padding, (tuple, list)) and any(isinstance(p, (tuple, list)) for p in padding):
+        if len(padding) != 2:
+            raise ShapeError(f"{op}: padding must be ((top, bottom), (left, right)); got {padding!r}")
+        vertical, horizontal = (pair(p, op=op, name="padding", least=0) for p in padding)
+        return vertical, horizontal
+    v, h = pair(padding, op=op, name="padding", least=0)
+    return (v, v), (h, h)
+
+
+def _image_shape(op: str, name: str, shape: tuple[int, ...]) -> None:
+    if len(shape) != 4:
+        raise ShapeError(f"{op}: {name} must have 4 axes (N, C, H, W); got shape {tuple(shape)}")
+
+
+@dataclass(frozen=True)
+class ConvGeometry:
+    """Everything about a 2-D convolution but the numbers. Make one with `ConvGeometry.infer`."""
+
+    batch: int
+    in_channels: int
+    size: Pair
+    out_channels: int
+    kernel: Pair
+    stride: Pair
+    padding: Sides
+    dilation: Pair
+    groups: int
+    padding_mode: str
+    output: Pair
+
+    @classmethod
+    def infer(
+        cls,
+        x_shape: tuple[int, ...],
+        w_shape: tuple[int, ...],
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        padding_mode: str = "zeros",
+    ) -> ConvGeometry:
+        """The geometry of x (N, C, H, W) convolved with w (O, C / groups, R, S); ShapeError if there is none."""
+        op = "conv2d"
+        _image_shape(op, "x", x_shape)
+        if len(w_shape) != 4:
+            raise ShapeError(f"{op}: weight must have 4 axes (O, C / groups, R, S); got shape {tuple(w_shape)}")
+        n, c, h, w = x_shape
+        o, c_group, r, s = w_shape
+        stride = pair(stride, op=op, name="stride", least=1)
+        dilation = pair(dilation, op=op, name="dilation", least=1)
+        if min(o, c_group, r, s) < 1:
+            raise ShapeError(f"{op}: weight must not be empty; got shape {tuple(w_shape)}")
+        if not isinstance(groups, int) or groups < 1 or o % groups:
+            raise ShapeError(f"{op}: groups must be a positive int that divides the {o} output channels; got {groups!r}")
+        if c != c_group * groups:
+            raise ShapeError(
+                f"{op}: x of shape {tuple(x_shape)} has {c} channels, but weight of shape {tuple(w_shape)} "
+                f"with groups={groups} expects {c_group * groups}; pass an input or a weight that agrees"
+            )
+        if padding_mode not in PADDING_MODES:
+            raise ShapeError(f"{op}: padding_mode must be one of {PADDING_MODES}; got {padding_mode!r}")
+        around = sides(padding, op=op, size=(h, w), kernel=(r, s), stride=stride, dilation=dilation)
+        if padding_mode == "replicate" and min(h, w) < 1:
+            raise ShapeError(f"{op}: padding_mode='replicate' needs an edge to repeat; x has shape {tuple(x_shape)}")
+        out = tuple(
+            output_size(size, k, st, *p, d)
+            for size, k, st, p, d in zip((h, w), (r, s), stride, around, dilation, strict=True)
+        )
+        if min(out) < 1:
+            raise ShapeError(
+                f"{op}: a {r}x{s} kernel with dilation {dilation} and padding {around} does not fit into "
+                f"x of shape {tuple(x_shape)}; use a larger input or more padding"
+            )
+        return cls(n, c, (h, w), o, (r, s), stride, around, dilation, groups, padding_mode, (out[0], out[1]))
+
+    @property
+    def x_shape(self) -> tuple[int, int, int, int]:
+        return (self.batch, self.in_channels, *self.size)
+
+    @property
+    def w_shape(self) -> tuple[int, int, int, int]:
+        return (self.out_channels, self.in_channels // self.groups, *self.kernel)
+
+    @property
+    def y_shape(self) -> tuple[int, int, int, int]:
+        return (self.batch, self.out_channels, *self.output)
+
+    @property
+    def depth(self) -> int:
+        """Products summed into one output element."""
+        return self.in_channels // self.groups * self.kernel[0] * self.kernel[1]
+
+    @property
+    def flops(self) -> int:
+        """Two per multiply-add; the same for the forward pass and either gradient."""
+        return 2 * self.batch * self.out_channels * self.output[0] * self.output[1] * self.depth
+
+
+@lru_cache(maxsize=1024)
+def _every_window_holds_a_pixel(size: int, before: int, count: int, kernel: int, stride: int, dilation: int) -> bool:
+    return all(
+        any(0 <= i * stride - before + k * dilation < size for k in range(kernel)) for i in range(count)
+    )
+
+
+@dataclass(frozen=True)
+class PoolGeometry:
+    """Everything about a 2-D pooling but the numbers. Make one with `PoolGeometry.infer`."""
+
+    batch: int
+    channels: int
+    size: Pair
+    kernel: Pair
+    stride: Pair
+    padding: Sides
+    dilation: Pair
+    ceil_mode: bool
+    output: Pair
+
+    @classmethod
+    def infer(
+        cls,
+        x_shape: tuple[int, ...],
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+        op: str = "max_pool2d",
+    ) -> PoolGeometry:
+        """The geometry of pooling x (N, C, H, W); `stride` is `kernel_size` unless given. ShapeError if there is none."""
+        _image_shape(op, "x", x_shape)
+        n, c, h, w = x_shape
+        kernel = pair(kernel_size, op=op, name="kernel_size", least=1)
+        stride = kernel if stride is None else pair(stride, op=op, name="stride", least=1)
+        dilation = pair(dilation, op=op, name="dilation", least=1)
+        around = sides(padding, op=op, size=(h, w), kernel=kernel, stride=stride, dilation=dilation)
+        out = tuple(
+            output_size(size, k, st, *p, d, ceil_mode)
+            for size, k, st, p, d in zip((h, w), kernel, stride, around, dilation, strict=True)
+        )
+        if min(out) < 1:
+            raise ShapeError(
+                f"{op}: a {kernel[0]}x{kernel[1]} window with dilation {dilation} and padding {around} "
+                f"does not fit into x of shape {tuple(x_shape)}; use a larger input or a smaller window"
+            )
+        for axis in (0, 1):
+            positions = (around[axis][0], out[axis], kernel[axis], stride[axis], dilation[axis])
+            if not _every_window_holds_a_pixel((h, w)[axis], *positions):
+                raise ShapeError(
+                    f"{op}: with padding {around} some {kernel[0]}x{kernel[1]} window lies wholly in the padding "
+                    f"of x of shape {tuple(x_shape)} and has no value; use less padding or a larger kernel"
+                )
+        return cls(n, c, (h, w), kernel, stride, around, dilation, bool(ceil_mode), (out[0], out[1]))
+
+    @property
+    def x_shape(self) -> tuple[int, int, int, int]:
+        return (self.batch, self.channels, *self.size)
+
+    @property
+    def y_shape(self) -> tuple[int, int, int, int]:
+        return (self.batch, self.channels, *self.output)
+
+
+@lru_cache(maxsize=1024)
+def adaptive_windows(size: int, bins: int) -> tuple[Pair, ...]:
+    """(start, stop) of each bin of an adaptive pooling along one axis: floor(i n / b), ceil((i + 1) n / b)."""
+    return tuple((i * size // bins, -(-(i + 1) * size // bins)) for i in range(bins))

@@ -1,0 +1,254 @@
+"""The register: what every op is, which versions compute it, and which of them serves a call.
+
+An op's folder declares one `KernelSpec` for its forward pass and one for each gradient. A spec names
+its versions in order of preference; a call runs the first that serves. Nothing falls back in silence:
+`why` tells the reason for every version that was passed over, and forcing one that cannot serve raises.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import importlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, BackendUnavailable, ShapeError
+from . import backends
+
+FLOAT_DTYPES = (np.dtype("float32"), np.dtype("float64"))
+
+_specs: dict[str, KernelSpec] = {}
+_forced: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("forced_versions", default={})
+
+
+def always(**arguments: Any) -> None:
+    """The `serves` of a version that takes every valid call."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One way of computing an op.
+
+    name: "backend.version". target: "module:function", relative to the op's folder, imported when first
+    used, so that nothing is compiled or imported that is not needed. serves: given the call's arguments
+    by name, None if this version can take it, otherwise the reason why not; looks at shapes and dtypes,
+    never at values.
+    """
+
+    name: str
+    target: str
+    serves: Callable[..., str | None] = always
+
+    @property
+    def backend(self) -> str:
+        return self.name.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a call must at least do: floating-point operations, and bytes read and written once."""
+
+    flops: int
+    bytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class KernelSpec:
+    """An op: its signature and checks, its truth, its cost, its error bound, and its versions.
+
+    check: its parameters are the op's parameters; raises ShapeError on a call that makes no sense.
+    oracle: "module:function", the float64 loops. cost: arguments -> Cost. bound: (arguments, truth)
+    -> largest permitted |difference| from the truth, elementwise (see verify.bounds). cases:
+    "module:function", a hypothesis strategy of argument dictionaries. dummies: shapes and attributes
+    by name -> arguments, for `why`. versions: in order of preference.
+    """
+
+    name: str
+    package: str
+    check: Callable[..., None]
+    cost: Callable[..., Cost]
+    bound: Callable[[Mapping[str, Any], Any], Any]
+    dummies: Callable[..., Mapping[str, Any]]
+    versions: tuple[Version, ...]
+    oracle: str
+    cases: str
+
+    def __post_init__(self) -> None:
+        _specs[self.name] = self
+
+    @property
+    def signature(self) -> inspect.Signature:
+        return inspect.signature(self.check)
+
+    def load(self, target: str) -> Callable[..., Any]:
+        """The function at "module:function" in this op's folder."""
+        return _load(self.package, target)
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Checks the call, chooses a version by `using`, array home and geometry, and runs it."""
+        bound = _signature(self.check).bind(*arguments, **named)
+        bound.apply_defaults()
+        self.check(**bound.arguments)
+        return self.run(self.choose(bound.arguments), bound.arguments)
+
+    def run(self, version: Version, arguments: Mapping[str, Any]) -> Any:
+        """Runs one version on checked arguments, by name."""
+        with backends.BACKENDS[version.backend].session():
+            return self.load(version.target)(**arguments)
+
+    def choose(self, arguments: Mapping[str, Any]) -> Version:
+        """The version that serves these arguments; BackendUnavailable, with every reason, if none does."""
+        forced = self.forced()
+        reasons = []
+        for version in self.versions:
+            if forced and forced not in (version.name, version.backend):
+                continue
+            reason = self.reason_against(version, arguments)
+            if reason is None:
+                return version
+            reasons.append(f"{version.name}: {reason}")
+        if forced and not reasons:
+            known = ", ".join(v.name for v in self.versions)
+            raise BackendUnavailable(f"{self.name}: no version {forced!r}; there are {known}")
+        insisted = f"{forced!r} was asked for but cannot serve" if forced else "no version can serve"
+        raise BackendUnavailable(f"{self.name}: {insisted}; " + "; ".join(reasons))
+
+    def forced(self) -> str | None:
+        """What `using` asks of this op: a version, a backend that this op has, or None."""
+        wanted = _forced.get()
+        if self.name in wanted:
+            return wanted[self.name]
+        everywhere = wanted.get("*")
+        return everywhere if any(everywhere == v.backend for v in self.versions) else None
+
+    def reason_against(self, version: Version, arguments: Mapping[str, Any]) -> str | None:
+        """Why this version cannot take these arguments, or None if it can."""
+        backend = backends.BACKENDS[version.backend]
+        missing = backend.unavailable()
+        if missing:
+            return missing
+        strangers = backends.homes(arguments.values()) - {backend.home}
+        if strangers:
+            return f"takes {backend.home} arrays, not {', '.join(sorted(strangers))}"
+        return version.serves(**arguments)
+
+
+@lru_cache(maxsize=None)
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)
+
+
+@lru_cache(maxsize=None)
+def _load(package: str, target: str) -> Callable[..., Any]:
+    module, _, function = target.partition(":")
+    return getattr(importlib.import_module(f".{module}", package), function)
+
+
+def specs() -> dict[str, KernelSpec]:
+    """Every registered op by name, in the order of kernels.OPS."""
+    from . import OPS
+
+    for op in OPS:
+        importlib.import_module(f".{op}", __package__)
+    return dict(sorted(_specs.items(), key=lambda item: OPS.index(item[0].partition(".")[0])))
+
+
+def spec(name: str) -> KernelSpec:
+    """The spec of an op such as "conv2d" or "conv2d.grad_input"."""
+    known = specs()
+    if name not in known:
+        raise ArgumentError(f"no kernel {name!r}; there are {', '.join(known)}")
+    return known[name]
+
+
+@contextmanager
+def using(everywhere: str | Mapping[str, str] | None = None, **versions: str) -> Iterator[None]:
+    """Forces versions inside a `with` block, in this thread.
+
+    using(conv2d="cpu.gemm") forces a version of one op; using(conv2d="cpu") any version of a backend;
+    using("reference") that backend for every op that has it; using({"conv2d.grad_input": "..."}) names a
+    gradient. A version that cannot serve raises BackendUnavailable with the reason when it is called.
+    """
+    named = dict(everywhere) if isinstance(everywhere, Mapping) else {}
+    named.update(versions)
+    for op, wanted in named.items():
+        known = spec(op).versions
+        if wanted not in {v.name for v in known} | {v.backend for v in known}:
+            raise BackendUnavailable(f"{op}: no version {wanted!r}; there are {', '.join(v.name for v in known)}")
+    if isinstance(everywhere, str):
+        if everywhere not in backends.BACKENDS:
+            raise BackendUnavailable(f"no backend {everywhere!r}; there are {', '.join(backends.BACKENDS)}")
+        named["*"] = everywhere
+    token = _forced.set({**_forced.get(), **named})
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The answer of `why`: the version chosen and, for each other, the reason against it."""
+
+    op: str
+    chosen: str | None
+    reasons: Mapping[str, str]
+
+    def __str__(self) -> str:
+        lines = [f"{self.op}: {self.chosen or 'no version can serve'}"]
+        lines += [f"  not {name}: {reason}" for name, reason in self.reasons.items()]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def why(op: str, *, dtype: Any = "float32", **shapes: Any) -> Explanation:
+    """Which version of `op` would serve arrays of these shapes, and why each other would not.
+
+    why("conv2d", x_shape=(8, 3, 224, 224), w_shape=(64, 3, 3, 3), padding=1)
+    """
+    kernel = spec(op)
+    try:
+        arguments = kernel.dummies(dtype=np.dtype(dtype), **shapes)
+    except TypeError as error:
+        wanted = ", ".join(p for p in inspect.signature(kernel.dummies).parameters if p != "dtype")
+        raise ArgumentError(f"why({op!r}): {error}; it takes {wanted}") from None
+    forced = kernel.forced()
+    chosen, reasons = None, {}
+    for version in kernel.versions:
+        reason = kernel.reason_against(version, arguments)
+        if reason is None and forced and forced not in (version.name, version.backend):
+            reason = f"{forced!r} is forced by using()"
+        if reason is None and chosen is not None:
+            reason = f"{chosen} comes first"
+        if reason is None:
+            chosen = version.name
+        else:
+            reasons[version.name] = reason
+    return Explanation(op, chosen, reasons)
+
+
+def dummy(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array of any size that takes no memory, for questions about shapes."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+def check_floats(op: str, **arrays: Any) -> None:
+    """Raises ShapeError unless all arrays given (None is skipped) are float32 or all are float64."""
+    dtypes = {name: a.dtype for name, a in arrays.items() if a is not None}
+    if len(set(dtypes.values())) > 1 or not set(dtypes.values()) <= set(FLOAT_DTYPES):
+        listed = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
+        raise ShapeError(f"{op}: arrays must be all float32 or all float64; got {listed}")
+
+
+def check_shape(op: str, name: str, array: Any, shape: tuple[int, ...], reason: str = "") -> None:
+    """Raises ShapeError unless `array` has exactly `shape`."""
+    if tuple(array.shape) != tuple(shape):
+        because = f" ({reason})" if reason else ""
+        raise ShapeError(f"{op}: {name} must have shape {tuple(shape)}{because}; got {tuple(array.shape)}")

@@ -1,0 +1,55 @@
+"""minitl: a from-scratch CNN engine for transfer learning.
+
+>>> import minitl as tl
+>>> net = tl.load("vgg16.h5", classes=["ant", "bee"])
+
+Names load when first used, so that `import minitl` stays quick.
+"""
+
+import importlib as _importlib
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Parameter": "tensor",
+    "Tensor": "tensor",
+    "from_dlpack": "tensor",
+    "tensor": "tensor",
+    "no_grad": "autograd",
+    "Function": "autograd",
+    "Network": "nn",
+    "load": "transfer",
+    "Trainer": "train",
+    "write_report": "report",
+}
+_MODULES = (
+    "autograd",
+    "data",
+    "errors",
+    "functional",
+    "images",
+    "kernels",
+    "models",
+    "nn",
+    "optim",
+    "testing",
+    "transfer",
+    "weights",
+)
+
+__all__ = ["__version__", *_HOMES, *_MODULES]
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        value = getattr(_importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    elif name in _MODULES:
+        value = _importlib.import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

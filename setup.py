@@ -1,0 +1,41 @@
+"""Packaging. The folders kernels/ and weights/ are installed inside minitl (see package_dir)."""
+
+from setuptools import find_packages, setup
+
+
+def packages() -> list[str]:
+    """Every package of the three source folders, under the name it is installed by."""
+    names = ["minitl", *("minitl." + name for name in find_packages("minitl"))]
+    for folder in ("kernels", "weights"):
+        names += [f"minitl.{folder}", *(f"minitl.{folder}.{name}" for name in find_packages(folder))]
+    return names
+
+
+TEST = ["pytest>=8", "hypothesis>=6.100"]
+
+setup(
+    name="minitl",
+    version="0.1.0",
+    description="A from-scratch CNN engine for transfer learning: readable autograd over its own kernels",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    package_dir={"minitl": "minitl", "minitl.kernels": "kernels", "minitl.weights": "weights"},
+    packages=packages(),
+    package_data={"minitl": ["py.typed"], "minitl.weights": ["embedded/*.h5", "embedded/*.md", "*.json"]},
+    install_requires=[
+        "numpy>=2.0",
+        "numba>=0.60",
+        "scipy>=1.11",
+        "threadpoolctl>=3.2",
+        "h5py>=3.10",
+        "pillow>=10",
+        "scikit-learn>=1.4",
+        "matplotlib>=3.8",
+        "tqdm>=4.66",
+        "pooch>=1.8",
+    ],
+    extras_require={"test": TEST},
+    entry_points={"console_scripts": ["minitl = minitl.cli:main"]},
+)
