@@ -1,0 +1,31 @@
+"""From Tensors to a Function and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import autograd
+from ..tensor import Tensor, tensor
+
+
+def asarray(x: Any) -> Any:
+    """The bare array of a Tensor, for kernels, which never write to their inputs; anything else unchanged."""
+    return x._array if isinstance(x, Tensor) else x
+
+
+def as_tensor(x: Any, like: Tensor | None = None) -> Tensor:
+    """x as a Tensor; plain numbers take the dtype of `like`."""
+    if isinstance(x, Tensor):
+        return x
+    if like is not None and not isinstance(x, np.ndarray):
+        return tensor(x, dtype=like.dtype)
+    return tensor(x)
+
+
+def apply(function: type[autograd.Function], *inputs: Any, **attributes: Any) -> Tensor:
+    """Runs a Function on Tensors (or arrays; None stays None), recording it where gradients are wanted."""
+    tensors = tuple(None if x is None else as_tensor(x) for x in inputs)
+    array, node = autograd.call(function, tensors, tuple(asarray(t) for t in tensors), attributes)
+    return Tensor(array, node=node)

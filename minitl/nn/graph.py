@@ -1,0 +1,164 @@
+"""The graph of a network: named nodes in an order in which they can run. Data, not code."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..errors import GraphError, ShapeError
+from .layers import Layer, Shape
+
+INPUT = "input"  # the name under which nodes refer to the network's input
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A named layer and the names of the nodes whose values it takes."""
+
+    name: str
+    layer: Layer
+    inputs: tuple[str, ...]
+
+    @property
+    def op(self) -> str:
+        return self.layer.op
+
+    @property
+    def stream(self) -> int:
+        """A number of the node's own, so that two dropouts never draw the same mask."""
+        return zlib.crc32(self.name.encode())
+
+
+class Graph:
+    """Nodes by name, checked: unique names, inputs that exist and come first. The last node is the output."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self._nodes: dict[str, Node] = {}
+        for node in nodes:
+            if not _NAME.fullmatch(node.name) or node.name == INPUT:
+                raise GraphError(
+                    f"node name {node.name!r} must be made of letters, digits, '_', '.', '-' and not be {INPUT!r}"
+                )
+            if node.name in self._nodes:
+                raise GraphError(f"two nodes are named {node.name!r}; rename one")
+            if not node.inputs:
+                raise GraphError(f"node {node.name!r} has no inputs")
+            for name in node.inputs:
+                if name != INPUT and name not in self._nodes:
+                    raise GraphError(f"node {node.name!r} takes {name!r}, which no earlier node is named")
+            self._nodes[node.name] = node
+        if not self._nodes:
+            raise GraphError("a network needs at least one node")
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._nodes.values())
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._nodes
+
+    def __getitem__(self, name: str) -> Node:
+        if name not in self._nodes:
+            raise GraphError(f"no layer {name!r}; there are {', '.join(self._nodes)}")
+        return self._nodes[name]
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._nodes)
+
+    @property
+    def output(self) -> str:
+        return self.names[-1]
+
+    def ancestors(self, name: str) -> set[str]:
+        """`name` and every node that its value depends on."""
+        wanted = {self[name].name}
+        for node in reversed(list(self)):
+            if node.name in wanted:
+                wanted |= set(node.inputs) - {INPUT}
+        return wanted
+
+    def segment(self, after: str, upto: str) -> list[Node]:
+        """The nodes to run for the value of `upto` when that of `after` (a node or "input") is given."""
+        wanted, nodes = {self[upto].name}, []
+        for node in reversed(list(self)):
+            if node.name in wanted and node.name != after:
+                nodes.append(node)
+                wanted |= set(node.inputs)
+        if after != INPUT and (INPUT in wanted or after not in wanted):
+            raise GraphError(f"layer {upto!r} cannot be computed from {after!r} alone")
+        return nodes[::-1]
+
+    def bottlenecks(self) -> list[str]:
+        """Nodes through whose value alone every path to the output goes, in order."""
+        found = []
+        open_values = {INPUT: self._uses(INPUT)}  # values that later nodes still take
+        for node in self:
+            for name in set(node.inputs):
+                open_values[name] -= 1
+                if not open_values[name]:
+                    del open_values[name]
+            open_values[node.name] = self._uses(node.name)
+            if set(open_values) == {node.name}:
+                found.append(node.name)
+        return found
+
+    def _uses(self, name: str) -> int:
+        return sum(name in node.inputs for node in self)
+
+    def match(self, pattern: str, aliases: Mapping[str, str] | None = None) -> list[str]:
+        """Names of the nodes that a glob matches, in order; `aliases` maps other names to those here."""
+        found = {name for name in self._nodes if fnmatch.fnmatchcase(name, pattern)}
+        found |= {name for alias, name in (aliases or {}).items() if fnmatch.fnmatchcase(alias, pattern)}
+        return [name for name in self._nodes if name in found]
+
+    def shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Each node's output shape for one picture; ShapeError naming the layer that does not fit."""
+        known: dict[str, Shape] = {INPUT: tuple(input_shape)}
+        for node in self:
+            try:
+                known[node.name] = node.layer.output_shape(*(known[name] for name in node.inputs))
+            except ShapeError as error:
+                raise ShapeError(f"layer {node.name!r}: {error}") from None
+        return known
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The nodes as a list of JSON objects."""
+        return [
+            {"name": n.name, "op": n.op, "inputs": list(n.inputs), "attributes": n.layer.attributes()} for n in self
+        ]
+
+    @classmethod
+    def from_json(cls, nodes: Any) -> Graph:
+        """The inverse of `to_json`; GraphError on anything malformed."""
+        made = []
+        for i, item in enumerate(nodes if isinstance(nodes, list) else []):
+            try:
+                name, op, inputs, attributes = (item[k] for k in ("name", "op", "inputs", "attributes"))
+            except (TypeError, KeyError):
+                raise GraphError(f"node {i} of the graph needs name, op, inputs and attributes; got {item!r}") from None
+            if not (isinstance(name, str) and isinstance(inputs, list) and isinstance(attributes, dict)):
+                raise GraphError(f"node {i} of the graph is malformed: {item!r}")
+            made.append(Node(name, Layer.from_attributes(op, attributes, f"node {name!r}"), tuple(inputs)))
+        return cls(made)
+
+
+def chain(layers: Iterable[tuple[str, Layer]], after: str = INPUT) -> list[Node]:
+    """Nodes one after the other."""
+    nodes = []
+    for name, layer in layers:
+        nodes.append(Node(name, layer, (after,)))
+        after = name
+    return nodes
+
+
+def rewire(nodes: Iterable[Node], old: str, new: str) -> list[Node]:
+    """The nodes with every use of the value `old` replaced by `new`."""
+    return [replace(n, inputs=tuple(new if i == old else i for i in n.inputs)) for n in nodes]

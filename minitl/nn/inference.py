@@ -1,0 +1,146 @@
+"""Pictures through a network: in inference mode, in blocks of one fixed size.
+
+Matrix products of different batch sizes differ in their last bits. So the last block is filled up with
+zeros, and a picture's result does not depend on how many others were asked for with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .. import images
+from ..autograd import no_grad
+from ..errors import ArgumentError, DataError, GraphError, ShapeError
+from .graph import INPUT
+
+if TYPE_CHECKING:
+    from .network import Network
+
+BLOCK = 8  # pictures; enough to fill two cores, small enough for any memory
+
+
+class Prediction(NamedTuple):
+    """One answer: output index, class name ("" if the network has no names), probability."""
+
+    index: int
+    name: str
+    probability: float
+
+
+def blocks(inputs: Iterable[np.ndarray], size: int) -> Iterator[tuple[np.ndarray, int]]:
+    """(array (size, …), number of real rows) for single inputs of one shape."""
+    held: list[np.ndarray] = []
+
+    def filled() -> tuple[np.ndarray, int]:
+        block = np.zeros((size, *held[0].shape), held[0].dtype)
+        block[: len(held)] = np.stack(held)
+        return block, len(held)
+
+    for x in inputs:
+        if held and x.shape != held[0].shape:
+            raise ShapeError(
+                f"pictures of different sizes, {held[0].shape} and {x.shape}, cannot share a batch; "
+                "let the preprocessing resize and crop to one size"
+            )
+        held.append(x)
+        if len(held) == size:
+            yield filled()
+            held.clear()
+    if held:
+        yield filled()
+
+
+def run_blocks(net: Network, inputs: Iterable[np.ndarray], upto: str | None, size: int = BLOCK) -> Iterator[np.ndarray]:
+    """The value of node `upto` for each preprocessed input (C, H, W), in order, a block at a time."""
+    for block, count in blocks(inputs, size):
+        with no_grad():
+            value = net.run(block, upto=upto)
+        yield value.data[:count]
+
+
+def prepared(net: Network, pictures: Any) -> Iterator[np.ndarray]:
+    """Preprocessed inputs of pictures given as paths or as an array (N, H, W, 3) uint8 RGB."""
+    if net.preprocessing is None:
+        raise DataError(
+            f"{net.name}: has no preprocessing, so pictures cannot be fed to it; set net.preprocessing, "
+            "or call net(x) with preprocessed arrays"
+        )
+    for picture in as_pictures(pictures):
+        array = images.decode(picture) if isinstance(picture, (str, Path)) else picture
+        yield net.preprocessing(array)
+
+
+def as_pictures(pictures: Any) -> Sequence[Any]:
+    """The pictures as a sequence of paths or of uint8 arrays (H, W, 3); DataError if they are neither."""
+    if isinstance(pictures, (str, Path)):
+        return [pictures]
+    if isinstance(pictures, np.ndarray):
+        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3:
+            raise DataError(
+                "arrays of pictures must be raw: uint8 RGB of shape (N, H, W, 3); "
+                f"got {pictures.dtype} of shape {pictures.shape}. For preprocessed arrays call net(x)"
+            )
+        return pictures
+    pictures = list(pictures)
+    for p in pictures:
+        if not isinstance(p, (str, Path)):
+            raise DataError(f"pictures must be paths or one array (N, H, W, 3) uint8; got an item {type(p).__name__}")
+    return pictures
+
+
+def predict(net: Network, pictures: Any, topk: int, batch_size: int) -> list[list[Prediction]]:
+    """See Network.predict."""
+    if not isinstance(topk, int) or topk < 1:
+        raise ArgumentError(f"predict: topk must be a positive int; got {topk!r}")
+    require_classifier(net)
+    answers = []
+    for scores in run_blocks(net, prepared(net, pictures), None, batch_size):
+        for row in probabilities(net, scores):
+            best = np.argsort(-row, kind="stable")[:topk]
+            answers.append([Prediction(int(i), net.classes[i] if net.classes else "", float(row[i])) for i in best])
+    return answers
+
+
+def require_classifier(net: Network) -> None:
+    """Raises GraphError, with the remedy, if the network ends before a classifier."""
+    last = net.graph[net.graph.output]
+    shape = net.graph.shapes(net.input_shape)[last.name] if net.input_shape else ()
+    if net.classes is None and len(shape) != 1:
+        raise GraphError(
+            f"{net.name}: ends at {last.name!r}, before any classifier, so it cannot predict; give it a head with "
+            "tl.load(file, classes=[...]) and train it (minitl train), or use net.features"
+        )
+
+
+def probabilities(net: Network, scores: np.ndarray) -> np.ndarray:
+    """Softmax of the scores (N, K) in float64, unless the network ends in one."""
+    scores = scores.reshape(len(scores), -1).astype(np.float64)
+    last = net.graph[net.graph.output].op
+    if last == "softmax":
+        return scores
+    shifted = np.exp(scores - scores.max(1, keepdims=True))
+    return shifted / shifted.sum(1, keepdims=True)
+
+
+def features(net: Network, pictures: Any, layer: str | None, batch_size: int) -> np.ndarray:
+    """See Network.features."""
+    upto = default_layer(net) if layer is None else net.layer_name(layer)
+    rows = [block.reshape(len(block), -1) for block in run_blocks(net, prepared(net, pictures), upto, batch_size)]
+    if not rows:
+        raise DataError("features: no pictures were given")
+    return np.concatenate(rows).astype(np.float32, copy=False)
+
+
+def default_layer(net: Network) -> str:
+    """What enters the last layer that has parameters, if it classifies; otherwise the output."""
+    if net.classes is None:
+        return net.graph.output
+    last = [node for node in net.graph if node.layer.parameter_shapes()][-1]
+    source = last.inputs[0]
+    if source == INPUT:
+        raise GraphError(f"{net.name}: has no layer before its classifier {last.name!r}")
+    return source

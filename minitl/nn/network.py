@@ -1,0 +1,311 @@
+"""Network: a graph of named nodes with its parameters."""
+
+from __future__ import annotations
+
+import copy
+import fnmatch
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, GraphError, ShapeError, WeightError
+from ..images import Preprocessing
+from ..tensor import Parameter, Tensor, tensor
+from ..weights import names, schema
+from . import inference, init
+from .graph import INPUT, Graph, Node, chain
+from .layers import INFERENCE, Layer, Mode, Shape
+from .loading import LoadReport, load_parameters
+from .plan import Plan
+
+
+class Network:
+    """A CNN: nodes in order, parameters by name, and what travels with them.
+
+    graph: the nodes. name: the architecture, which also finds aliases of layer names. input_shape: (C, H,
+    W) it was made for; others run where the arithmetic allows. classes: output names, or None for a
+    network without a classifier. preprocessing: how a picture becomes an input, or None. Parameters are
+    drawn from `seed`.
+
+    net(x) runs it; net.freeze, net.set_lr and net.plan govern training; net.predict and net.features take
+    pictures; net.save writes a weight file.
+    """
+
+    def __init__(
+        self,
+        graph: Graph | Iterable[Node],
+        *,
+        name: str = "network",
+        input_shape: Shape | None = None,
+        classes: Iterable[str] | None = None,
+        preprocessing: Preprocessing | None = None,
+        origin: str = "",
+        license: str = "",
+        head: Iterable[str] = (),
+        seed: int = 0,
+    ) -> None:
+        self.graph = graph if isinstance(graph, Graph) else Graph(graph)
+        self.name = name
+        self.input_shape = None if input_shape is None else tuple(input_shape)
+        self.classes = None if classes is None else list(classes)
+        self.preprocessing = preprocessing
+        self.origin = origin
+        self.license = license
+        self.head = tuple(head)
+        self._parameters: dict[str, Parameter] = {}
+        for node in self.graph:
+            initializers = node.layer.initializers()
+            for role, shape in node.layer.parameter_shapes().items():
+                full = f"{node.name}.{role}"
+                draw = init.INITIALIZERS[initializers[role]]
+                self._parameters[full] = Parameter(draw(shape, init.generator(seed, full)), full)
+        if self.input_shape is not None:
+            self.graph.shapes(self.input_shape)  # raises if the layers do not fit one another
+
+    # Running
+
+    def __call__(self, x: Any, *, training: bool = False, keys: Any = None) -> Tensor:
+        """The output for x (N, C, H, W), already preprocessed; inference unless `training`.
+
+        keys: uint64 (N,), one random key a picture, which dropout needs in training.
+        """
+        return self.run(x, training=training, keys=keys)
+
+    def run(
+        self, x: Any, *, after: str = INPUT, upto: str | None = None, training: bool = False, keys: Any = None
+    ) -> Tensor:
+        """The value of node `upto` (default: the output), given the value x of node `after`."""
+        x = x if isinstance(x, Tensor) else tensor(x)
+        mode = INFERENCE if not training else Mode(True, None if keys is None else np.asarray(keys, np.uint64))
+        after = after if after == INPUT else self.layer_name(after)
+        upto = self.graph.output if upto is None else self.layer_name(upto)
+        if after == upto:
+            return x
+        nodes = self.graph.segment(after, upto)
+        if after == INPUT:
+            self._check_input(x)
+        last_use = {name: i for i, node in enumerate(nodes) for name in node.inputs}
+        values = {after: x}
+        del x
+        for i, node in enumerate(nodes):
+            inputs = [values[name] for name in node.inputs]
+            for name in set(node.inputs):  # an activation goes as soon as its last reader has it
+                if last_use[name] == i:
+                    del values[name]
+            try:
+                values[node.name] = self._run_node(node, inputs, mode)
+            except ShapeError as error:
+                raise ShapeError(f"layer {node.name!r}: {error}") from None
+        return values[upto]
+
+    def _run_node(self, node: Node, inputs: list[Tensor], mode: Mode) -> Tensor:
+        parameters = {role: self._parameters[f"{node.name}.{role}"] for role in node.layer.parameter_shapes()}
+        return node.layer.forward(*inputs, parameters=parameters, mode=mode, stream=node.stream)
+
+    def _check_input(self, x: Tensor) -> None:
+        if self.input_shape is None:
+            return
+        channels = self.input_shape[0]
+        if x.ndim != 1 + len(self.input_shape) or (x.ndim == 4 and x.shape[1] != channels):
+            raise ShapeError(
+                f"{self.name}: takes (N, {', '.join(map(str, self.input_shape))}), preprocessed; got {x.shape}. "
+                "For pictures use net.predict or net.features"
+            )
+
+    # Parameters
+
+    def parameters(self) -> list[Parameter]:
+        """All parameters in layer order, weight then bias."""
+        return list(self._parameters.values())
+
+    def named_parameters(self) -> dict[str, Parameter]:
+        """All parameters by name ("conv1.weight"), in layer order."""
+        return dict(self._parameters)
+
+    def __getitem__(self, name: str) -> Parameter:
+        """The parameter of a name such as "conv1.weight"."""
+        layer, _, role = name.rpartition(".")
+        full = f"{self.layer_name(layer)}.{role}" if layer else name
+        if full not in self._parameters:
+            raise GraphError(f"{self.name}: no parameter {name!r}; there are {', '.join(self._parameters)}")
+        return self._parameters[full]
+
+    def state(self) -> dict[str, dict[str, np.ndarray]]:
+        """Copies of all arrays by layer and role, as a weight file holds them."""
+        layers: dict[str, dict[str, np.ndarray]] = {}
+        for name, p in self._parameters.items():
+            layer, _, role = name.rpartition(".")
+            layers.setdefault(layer, {})[role] = p.numpy()
+        return layers
+
+    def load_state(
+        self, layers: Mapping[str, Mapping[str, Any]], *, strict: bool = True, skip: Iterable[str] = ()
+    ) -> LoadReport:
+        """Takes arrays by layer and role; see `nn.loading.load_parameters`."""
+        return load_parameters(self, layers, strict=strict, skip=tuple(skip))
+
+    def copy(self) -> Network:
+        """An independent network with the same graph, numbers, freezing and rates."""
+        return copy.deepcopy(self)
+
+    # Names
+
+    def aliases(self) -> dict[str, str]:
+        """Other names of the layers (torchvision's, Keras's), and "head" for all of a new head."""
+        known = names.aliases(self.name)
+        return {alias: name for alias, name in known.items() if name in self.graph and alias not in self.graph}
+
+    def layer_name(self, name: str) -> str:
+        """The name here of a layer given by that name or an alias; GraphError if there is none."""
+        return name if name in self.graph else self.graph[self.aliases().get(name, name)].name
+
+    def match(self, pattern: str) -> list[Parameter]:
+        """Parameters whose layer, alias or own name matches a glob; "head" means every layer of a new head.
+
+        Raises GraphError if nothing that has parameters matches.
+        """
+        layers = set(self.graph.match(pattern, self.aliases()))
+        if pattern == "head":
+            layers |= set(self.head)
+        found = [
+            p
+            for name, p in self._parameters.items()
+            if name.rpartition(".")[0] in layers or fnmatch.fnmatchcase(name, pattern)
+        ]
+        if not found:
+            trainable = dict.fromkeys(name.rpartition(".")[0] for name in self._parameters)
+            raise GraphError(
+                f"{self.name}: {pattern!r} matches no layer with parameters; there are {', '.join(trainable)}"
+            )
+        return found
+
+    # Freezing and rates
+
+    def freeze(self, *patterns: str, upto: str | None = None) -> Network:
+        """Freezes layers by glob, or all that leads to `upto`, that layer included; everything if neither is given."""
+        return self._set_frozen(True, patterns, upto)
+
+    def unfreeze(self, *patterns: str, upto: str | None = None) -> Network:
+        """Undoes `freeze` for the layers named."""
+        return self._set_frozen(False, patterns, upto)
+
+    def freeze_backbone(self) -> Network:
+        """Freezes everything but the new head (or, without one, but the last layer that has parameters)."""
+        last = next(reversed(self._parameters)).rpartition(".")[0]
+        head = set(self.head) or {last}
+        for name, p in self._parameters.items():
+            p.frozen = name.rpartition(".")[0] not in head
+        return self
+
+    def _set_frozen(self, frozen: bool, patterns: tuple[str, ...], upto: str | None) -> Network:
+        found = [p for pattern in patterns for p in self.match(pattern)]
+        if upto is not None:
+            below = self.graph.ancestors(self.layer_name(upto))
+            found += [p for name, p in self._parameters.items() if name.rpartition(".")[0] in below]
+        if not patterns and upto is None:
+            found = self.parameters()
+        for p in found:
+            p.frozen = frozen
+        return self
+
+    def set_lr(self, multipliers: Mapping[str, float]) -> Network:
+        """Sets multipliers of the base rate by glob, in order, later ones winning: {"conv5_*": 0.1, "head": 10}."""
+        for pattern, multiplier in multipliers.items():
+            if not np.isfinite(multiplier) or multiplier < 0:
+                raise ArgumentError(f"set_lr: the multiplier of {pattern!r} must be at least 0; got {multiplier!r}")
+        matched = {pattern: self.match(pattern) for pattern in multipliers}
+        for pattern, multiplier in multipliers.items():
+            for p in matched[pattern]:
+                p.lr_mult, p.lr_from = float(multiplier), pattern
+        return self
+
+    def plan(self, lr: float | None = None) -> Plan:
+        """What will train at which rate: layer, shape, parameters, frozen, rate at base `lr`, where it came from."""
+        return Plan.of(self._parameters.values(), lr)
+
+    def cut(self) -> str:
+        """The last node up to which nothing trains and nothing is random: its value can be computed once.
+
+        "input" if there is none.
+        """
+        found = INPUT
+        fixed = True
+        bottlenecks = set(self.graph.bottlenecks())
+        for node in self.graph:
+            roles = node.layer.parameter_shapes()
+            frozen = all(self._parameters[f"{node.name}.{role}"].frozen for role in roles)
+            fixed = fixed and frozen and not (node.op == "dropout" and node.layer.p > 0)  # type: ignore[attr-defined]
+            if fixed and node.name in bottlenecks:
+                found = node.name
+        return found
+
+    # Pictures
+
+    def predict(self, pictures: Any, topk: int = 5, batch_size: int = inference.BLOCK) -> Any:
+        """The `topk` likeliest classes of each picture: [[Prediction(index, name, probability), …], …].
+
+        pictures: paths, or an array (N, H, W, 3) uint8 RGB. Always runs in inference mode.
+        """
+        return inference.predict(self, pictures, topk, batch_size)
+
+    def features(self, pictures: Any, layer: str | None = None, batch_size: int = inference.BLOCK) -> np.ndarray:
+        """The value of `layer` (default: what enters the classifier), one row a picture: (N, features) float32."""
+        return inference.features(self, pictures, layer, batch_size)
+
+    # Files
+
+    def to_file(self) -> schema.WeightFile:
+        """All that a weight file holds."""
+        graph = {
+            "name": self.name,
+            "input_shape": None if self.input_shape is None else list(self.input_shape),
+            "head": list(self.head),
+            "nodes": self.graph.to_json(),
+        }
+        preprocessing = None if self.preprocessing is None else self.preprocessing.to_dict()
+        return schema.WeightFile(graph, self.state(), self.classes, preprocessing, self.origin, self.license)
+
+    @classmethod
+    def from_file(cls, file: schema.WeightFile, where: str = "weight file") -> Network:
+        """The network that a weight file holds. Raises WeightError, naming `where`, if it is not one."""
+        graph = file.network
+        try:
+            preprocessing = None if file.preprocessing is None else Preprocessing.from_dict(file.preprocessing)
+            net = cls(
+                Graph.from_json(graph.get("nodes")),
+                name=graph.get("name", "network"),
+                input_shape=graph.get("input_shape"),
+                classes=file.classes,
+                preprocessing=preprocessing,
+                origin=file.origin,
+                license=file.license,
+                head=graph.get("head", ()),
+            )
+        except (GraphError, ShapeError, ArgumentError) as error:
+            raise WeightError(f"{where}: {error}") from None
+        net.load_state(file.layers)
+        return net
+
+    def save(self, path: str | Path, dtype: str = "float32") -> None:
+        """Writes a weight file, beside and then renamed into place. dtype: "float32" or "float16" as stored."""
+        schema.write(path, self.to_file(), dtype=dtype)
+
+    def __repr__(self) -> str:
+        count = sum(p.size for p in self._parameters.values())
+        return f"Network({self.name!r}, {len(self.graph)} nodes, {count:,} parameters)"
+
+
+def Sequential(*layers: Layer | tuple[str, Layer], **options: Any) -> Network:
+    """A Network of layers one after the other, named by kind and position ("conv1", "relu1", …) or by (name, layer)."""
+    counts: dict[str, int] = {}
+    named = []
+    for layer in layers:
+        if isinstance(layer, tuple):
+            named.append(layer)
+            continue
+        kind = {"conv2d": "conv", "linear": "fc", "max_pool2d": "pool"}.get(layer.op, layer.op or type(layer).__name__)
+        counts[kind] = counts.get(kind, 0) + 1
+        named.append((f"{kind}{counts[kind]}", layer))
+    return Network(chain(named), **options)
