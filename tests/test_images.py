@@ -1,0 +1,325 @@
+"""Whatever a camera wrote becomes (H, W, 3) uint8 RGB, and preprocessing is torchvision's arithmetic, bit for bit."""
+
+import contextlib
+import io
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from minitl import images
+from minitl.errors import ArgumentError, DataError
+from minitl.images import Preprocessing, decode
+
+COLOUR = (200, 30, 40)
+
+
+def encoded(image, form="PNG", **options):
+    content = io.BytesIO()
+    image.save(content, form, **options)
+    return content.getvalue()
+
+
+def plain(mode="RGB", colour=COLOUR, size=(6, 4)):
+    return Image.new("RGB", size, colour).convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "form", "expected"),
+    [
+        ("RGB", "PNG", COLOUR),
+        ("RGB", "BMP", COLOUR),
+        ("RGB", "PPM", COLOUR),
+        ("RGB", "TIFF", COLOUR),
+        ("RGBA", "PNG", COLOUR),
+        ("CMYK", "TIFF", COLOUR),
+        ("L", "PNG", (82, 82, 82)),  # ITU-R 601: 0.299 R + 0.587 G + 0.114 B
+        ("L", "PPM", (82, 82, 82)),
+        ("LA", "PNG", (82, 82, 82)),
+        ("P", "PNG", (204, 51, 51)),  # a colour of the web palette, which needs no dither
+        ("P", "GIF", (204, 51, 51)),
+        ("1", "PNG", (0, 0, 0)),
+    ],
+)
+def test_modes(mode, form, expected):
+    picture = plain(mode, COLOUR if mode not in "1P" else expected)
+    found = decode(encoded(picture, form))
+    assert found.dtype == np.uint8
+    assert found.shape == (4, 6, 3)
+    assert np.array_equal(found, np.full((4, 6, 3), expected))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_jpeg_is_read_as_pillow_reads_it(mode):
+    content = encoded(plain(mode), "JPEG")
+    assert np.array_equal(decode(content), np.asarray(Image.open(io.BytesIO(content)).convert("RGB")))
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
+def test_16_bits_are_scaled_not_clipped(form):
+    values = np.array([[0, 128, 129, 32896], [257, 514, 65534, 65535]], np.uint16)
+    found = decode(encoded(Image.fromarray(values), form))
+    assert found[..., 0].tolist() == [[0, 0, 1, 128], [1, 2, 255, 255]]
+    assert (found == found[..., :1]).all()
+
+
+def test_pixels_without_a_known_range():
+    for values in (np.full((2, 2), 70000, np.int32), np.full((2, 2), 0.5, np.float32)):
+        with pytest.raises(DataError, match="no known range"):
+            decode(encoded(Image.fromarray(values), "TIFF"))
+
+
+def test_transparency_is_laid_on_white():
+    clear = Image.new("RGBA", (2, 2), (0, 0, 0, 0))
+    half = Image.new("RGBA", (2, 2), (0, 0, 0, 127))
+    grey = Image.new("LA", (2, 2), (0, 0))
+    assert (decode(encoded(clear)) == 255).all()
+    assert (decode(encoded(grey)) == 255).all()
+    assert (decode(encoded(half)) == 128).all()
+    palette = Image.new("P", (2, 2), 0)
+    palette.putpalette([10, 20, 30])
+    assert (decode(encoded(palette, transparency=0)) == 255).all()
+    assert (decode(encoded(palette)) == (10, 20, 30)).all()
+    keyed = Image.new("RGB", (2, 2), COLOUR)
+    assert (decode(encoded(keyed, transparency=COLOUR)) == 255).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(orientation):
+    """The tags of the EXIF standard: where the stored first row and first column belong."""
+    stored = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
+    upright = {
+        1: stored,
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.T,
+        6: stored[::-1].T,
+        7: stored[::-1, ::-1].T,
+        8: stored[:, ::-1].T,
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    found = decode(encoded(Image.fromarray(stored), "PNG", exif=exif))
+    assert np.array_equal(found[..., 0], upright)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_broken_exif_says_nothing_about_the_pixels():
+    found = decode(encoded(plain(), "PNG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff broken"))
+    assert (found == COLOUR).all()
+
+
+def test_first_frame_of_an_animation():
+    frames = [Image.new("RGB", (3, 2), colour) for colour in ((255, 0, 0), (0, 255, 0))]
+    found = decode(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    assert (found == (255, 0, 0)).all()
+
+
+def test_names_that_are_not_ascii(tmp_path):
+    path = tmp_path / "Müller 蟻 🐜.png"
+    path.write_bytes(encoded(plain()))
+    assert decode(path).shape == decode(str(path)).shape == (4, 6, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", r"empty \(0 bytes\)"),
+        (b"no picture at all", "not a picture of the formats"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture of the formats"),
+        (encoded(plain(size=(64, 64)), "JPEG")[:-40], "truncated"),
+        (encoded(plain(size=(64, 64)))[:-40], "cannot be decoded"),
+        (encoded(plain())[:20], "picture"),
+    ],
+)
+def test_what_does_not_decode(tmp_path, content, match):
+    path = tmp_path / "broken.jpg"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=match) as caught:
+        decode(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(data=st.data(), form=st.sampled_from(["JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF", "PPM"]))
+def test_truncated_or_altered_anywhere(data, form):
+    """A damaged picture is refused or decodes to some picture; no other error gets out."""
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+    content = bytearray(encoded(Image.fromarray(pixels), form))
+    keep = data.draw(st.integers(0, len(content)), label="bytes kept")
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=3), label="bytes altered"):
+        content[place] ^= data.draw(st.integers(1, 255))
+    with contextlib.suppress(DataError):
+        found = decode(bytes(content[:keep]))
+        assert found.dtype == np.uint8
+        assert found.ndim == 3
+        assert found.shape[2] == 3
+
+
+def test_a_decompression_bomb(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(DataError, match="bomb"):
+        decode(encoded(plain(size=(30, 30))))
+
+
+def test_missing_and_folder(tmp_path):
+    for path in (tmp_path / "none.jpg", tmp_path, "nul\0.jpg"):
+        with pytest.raises(DataError, match="cannot be opened"):
+            decode(path)
+
+
+def test_extensions():
+    assert {".jpg", ".jpeg", ".png"} <= images.EXTENSIONS
+    assert ".gif" not in images.EXTENSIONS
+
+
+TORCHVISION = {
+    "channels": "RGB",
+    "scale": 1 / 255,
+    "mean": [0.485, 0.456, 0.406],
+    "std": [0.229, 0.224, 0.225],
+    "resize": "short_side",
+    "size": 256,
+    "filter": "bilinear",
+    "crop": [224, 224],
+}
+
+pictures = st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1)).map(
+    lambda drawn: np.random.default_rng(drawn[2]).integers(0, 256, (*drawn[:2], 3), np.uint8)
+)
+
+
+def test_every_pixel_value_has_torchvisions_bits():
+    """ToTensor divides by 255 and Normalize subtracts and divides, all in float32."""
+    picture = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    found = Preprocessing.from_dict({**TORCHVISION, "resize": "none", "size": None, "crop": None})(picture)
+    for channel in range(3):
+        mean, std = np.float32(TORCHVISION["mean"][channel]), np.float32(TORCHVISION["std"][channel])
+        expected = (np.arange(256, dtype=np.float32) / np.float32(255) - mean) / std
+        assert found[channel, 0].tobytes() == expected.tobytes()
+
+
+def test_bgr_and_grey():
+    picture = np.full((2, 2, 3), COLOUR, np.uint8)
+    bgr = Preprocessing("BGR", 1.0, (104, 117, 123), (1, 1, 1))(picture)
+    assert bgr[:, 0, 0].tolist() == [40 - 104, 30 - 117, 200 - 123]
+    grey = Preprocessing("L", 1.0, (0,), (2,))(picture)
+    assert grey.shape == (1, 2, 2)
+    assert (grey == 41).all()
+
+
+@given(picture=pictures, size=st.integers(1, 50))
+def test_short_side(picture, size):
+    height, width = picture.shape[:2]
+    found = Preprocessing(resize="short_side", size=size)(picture).shape
+    if width <= height:
+        assert found == (3, int(size * height / width), size)
+    else:
+        assert found == (3, size, int(size * width / height))
+
+
+@given(
+    picture=pictures, size=st.tuples(st.integers(1, 50), st.integers(1, 50)), name=st.sampled_from([*images.FILTERS])
+)
+def test_exact_is_pillows_resize(picture, size, name):
+    found = Preprocessing(scale=1.0, resize="exact", size=size, filter=name)(picture)
+    expected = np.asarray(Image.fromarray(picture).resize(size[::-1], images.FILTERS[name]))
+    assert found.flags.c_contiguous
+    assert np.array_equal(found, expected.transpose(2, 0, 1))
+
+
+@given(picture=pictures, crop=st.tuples(st.integers(1, 50), st.integers(1, 50)))
+def test_centre_crop(picture, crop):
+    """By the definition, axis by axis: black borders (the odd pixel after), then the middle, halves to even."""
+    found = Preprocessing(scale=1.0, crop=crop)(picture)
+    expected = picture
+    for axis in (0, 1):
+        extra = max(crop[axis] - expected.shape[axis], 0)
+        around = [(0, 0)] * 3
+        around[axis] = (extra // 2, (extra + 1) // 2)
+        expected = np.pad(expected, around)
+        start = round((expected.shape[axis] - crop[axis]) / 2)
+        expected = expected.take(range(start, start + crop[axis]), axis)
+    assert np.array_equal(found, expected.transpose(2, 0, 1))
+
+
+def test_the_input_stays_as_it_was():
+    picture = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    before = picture.copy()
+    Preprocessing.from_dict(TORCHVISION)(picture[::-1, ::2])
+    assert np.array_equal(picture, before)
+
+
+def test_dict_round_trip():
+    assert Preprocessing.from_dict(TORCHVISION).to_dict() == TORCHVISION
+    for channels, rule in itertools.product(images.CHANNELS, images.RESIZE_RULES):
+        count = images.CHANNELS[channels]
+        size = {"short_side": 7, "exact": (5, 6), "none": None}[rule]
+        made = Preprocessing(channels, 1.0, (0.5,) * count, (2.0,) * count, rule, size, crop=3)
+        assert Preprocessing.from_dict(made.to_dict()) == made
+        assert made.output_size == (3, 3)
+    assert Preprocessing(resize="exact", size=28).output_size == (28, 28)
+    assert Preprocessing(resize="short_side", size=28).output_size is None
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"channels": "GBR"}, "channels must be one of RGB, BGR, L"),
+        ({"channels": ["RGB"]}, "channels must be"),
+        ({"channels": "L"}, "mean must be 1 number"),
+        ({"scale": 0}, "scale must be"),
+        ({"scale": float("nan")}, "scale must be"),
+        ({"scale": 10**400}, "scale must be"),
+        ({"scale": "1/255"}, "scale must be"),
+        ({"scale": True}, "scale must be"),
+        ({"mean": [0.5, 0.5]}, "mean must be 3 number"),
+        ({"mean": [0.5, 0.5, float("inf")]}, "mean must be 3 number"),
+        ({"mean": None}, "mean must be 3 number"),
+        ({"std": [1, 0, 1]}, "std must be positive"),
+        ({"resize": "fit"}, "resize must be one of"),
+        ({"resize": "none"}, "size 256 needs resize="),
+        ({"size": None}, "size must be one positive int"),
+        ({"size": [256, 256]}, "size must be one positive int"),
+        ({"resize": "exact", "size": [256]}, "size must be a positive int or"),
+        ({"resize": "exact", "size": -1}, "size must be a positive int or"),
+        ({"crop": 0}, "crop must be"),
+        ({"crop": [224, 1e3]}, "crop must be"),
+        ({"crop": [10**9, 10**9]}, "crop must be"),
+        ({"filter": "best"}, "filter must be one of nearest"),
+        ({"gamma": 2}, r"unknown keys \['gamma'\]"),
+    ],
+)
+def test_nonsense_is_refused(change, match):
+    with pytest.raises(ArgumentError, match=match):
+        Preprocessing.from_dict({**TORCHVISION, **change})
+
+
+def test_missing_keys_are_refused():
+    with pytest.raises(ArgumentError, match=r"lacks \['mean', 'std'\]"):
+        Preprocessing.from_dict({"channels": "RGB", "scale": 1.0, "resize": "none"})
+    with pytest.raises(ArgumentError, match="must be a mapping"):
+        Preprocessing.from_dict("RGB")
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4), np.uint8),
+        np.zeros((3, 4, 4), np.uint8),
+        np.zeros((0, 4, 3), "u1"),
+    ],
+)
+def test_arrays_that_are_no_pictures(picture):
+    with pytest.raises(DataError, match=r"must be \(H, W, 3\) uint8 RGB"):
+        Preprocessing()(picture)
+
+
+def test_a_picture_too_long_to_resize():
+    with pytest.raises(DataError, match="would become"):
+        Preprocessing(resize="short_side", size=256)(np.zeros((1, 10000, 3), np.uint8))

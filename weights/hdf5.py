@@ -1,0 +1,276 @@
+"""Guarded access to HDF5: every link, attribute and dataset is checked before a byte of it is believed.
+
+HDF5 lets a file point into other files (external and soft links, external and virtual datasets), claim
+terabytes, and hold types whose reading runs far from plain numbers. All of that is refused here. Chunks are
+decompressed here too, because HDF5's own filter grows its buffer as far as a crafted chunk asks it to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ..errors import WeightError
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+LIMIT_BYTES = 8 << 30  # the most that the arrays of one file may take in memory
+MOST_MEMBERS = 100_000  # groups and datasets looked at in one file
+TEXT_LIMIT_BYTES = 64 << 20  # the most that one text attribute may take
+DEFLATE_RATIO = 1032  # deflate cannot pack tighter: 258 bytes from 2 bits (zlib, "Maximum expansion factor")
+FLOATS = {
+    "float16": (h5py.h5t.IEEE_F16LE, h5py.h5t.IEEE_F16BE),
+    "float32": (h5py.h5t.IEEE_F32LE, h5py.h5t.IEEE_F32BE),
+    "float64": (h5py.h5t.IEEE_F64LE, h5py.h5t.IEEE_F64BE),
+}
+DAMAGED = "the file is damaged or not to be trusted; get it again from its source"
+
+
+class Guard:
+    """One open HDF5 file with the budget that its arrays share. Made by `opened`."""
+
+    def __init__(self, path: Path, file: h5py.File, limit_bytes: int) -> None:
+        self.path = path
+        self.file = file
+        self.file_bytes = path.stat().st_size
+        self.memory_left = limit_bytes
+        self.stored_left = self.file_bytes
+        self.members_left = MOST_MEMBERS
+
+    def error(self, item: str, found: str, remedy: str = DAMAGED) -> WeightError:
+        """A WeightError in the one form: file, item, what was found, what to do."""
+        return WeightError(f"{self.path}: {item}: {found}; {remedy}")
+
+    def members(self, group: h5py.Group) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
+        """(name, object) of everything in `group`, all reached by hard links."""
+        for name in group:
+            item = f"{group.name.rstrip('/')}/{name}"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise self.error(item, "is a link to elsewhere (soft, external or user-defined)")
+            self.members_left -= 1
+            if self.members_left < 0:  # a few groups that hold each other can look like millions
+                raise self.error(item, f"is beyond the {MOST_MEMBERS} members that a weight file may have")
+            member = group[name]
+            if not isinstance(member, (h5py.Group, h5py.Dataset)):
+                raise self.error(item, "is neither a group nor a dataset")
+            yield name, member
+
+    def text(self, where: h5py.Group | h5py.Dataset, name: str, variable: bool = False) -> str | None:
+        """The string attribute `name` (stored as ASCII or UTF-8), or None if there is none.
+
+        Strings of variable length lie in HDF5's global heap, in which a crafted file can make the library run for
+        ever: only `variable` admits them, for files of makers that know no other.
+        """
+        if name not in where.attrs:
+            return None
+        item = f"attribute {name!r} of {where.name}"
+        attribute = h5py.h5a.open(where.id, name.encode())
+        kind = attribute.get_type()
+        if attribute.shape != () or not isinstance(kind, h5py.h5t.TypeStringID):
+            raise self.error(item, "is not a single string")
+        if kind.is_variable_str() and not variable:
+            raise self.error(
+                item, "is a string of variable length", "write the file anew with minitl, or store a fixed length"
+            )
+        if attribute.get_storage_size() > TEXT_LIMIT_BYTES:
+            raise self.error(item, f"claims {attribute.get_storage_size()} bytes, more than {TEXT_LIMIT_BYTES}")
+        return self.decoded(where.attrs[name], item)
+
+    def integer(self, where: h5py.Group, name: str) -> int | None:
+        """The integer attribute `name`, or None if there is none."""
+        if name not in where.attrs:
+            return None
+        attribute = h5py.h5a.open(where.id, name.encode())
+        if attribute.shape != () or not isinstance(attribute.get_type(), h5py.h5t.TypeIntegerID):
+            raise self.error(f"attribute {name!r} of {where.name}", "is not a single integer")
+        return int(where.attrs[name])
+
+    def decoded(self, value: object, item: str) -> str:
+        """`value`, bytes or str, as str."""
+        if isinstance(value, str):
+            # h5py hands on bytes that are no UTF-8 as lone surrogates: bring them back to be judged
+            value = value.encode("utf-8", "surrogateescape")
+        if not isinstance(value, bytes):
+            raise self.error(item, "is not a string")
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            raise self.error(item, "is not UTF-8 text") from None
+
+    def names(self, dataset: h5py.Dataset) -> list[str]:
+        """A one-axis dataset of strings of fixed length, UTF-8."""
+        kind = dataset.id.get_type()
+        if dataset.ndim != 1 or not isinstance(kind, h5py.h5t.TypeStringID) or kind.is_variable_str():
+            raise self.error(dataset.name, f"must hold fixed-length strings along one axis; got {_described(dataset)}")
+        if dataset.chunks is not None:  # HDF5 itself would unpack the chunks, without a bound
+            raise self.error(dataset.name, "is chunked", "store the names contiguously")
+        self._within_the_file(dataset)
+        self._spend(dataset)
+        return [self.decoded(value, f"{dataset.name}[{i}]") for i, value in enumerate(dataset[()])]
+
+    def array(self, dataset: h5py.Dataset) -> np.ndarray:
+        """A dataset of IEEE floats of 16, 32 or 64 bits, in the stored width and native byte order."""
+        stored = dataset.id.get_type()
+        name = next((name for name, types in FLOATS.items() if stored in types), None)
+        if name is None:
+            raise self.error(dataset.name, f"must be float16, float32 or float64; got {_described(dataset)}")
+        if dataset.shape is None:
+            raise self.error(dataset.name, "has no shape (a null dataspace)")
+        self._within_the_file(dataset)
+        self._spend(dataset)
+        dtype = np.dtype(name).newbyteorder("<" if stored == FLOATS[name][0] else ">")
+        chunked = dataset.id.get_create_plist().get_layout() == h5py.h5d.CHUNKED
+        array = self._chunked(dataset, dtype) if chunked else np.asarray(dataset[()], dtype)
+        return np.ascontiguousarray(array, np.dtype(name)).reshape(dataset.shape)
+
+    def _within_the_file(self, dataset: h5py.Dataset) -> None:
+        """Refuse data that lie outside this file, or where the file says that they are not."""
+        plist = dataset.id.get_create_plist()
+        layout = plist.get_layout()
+        if plist.get_external_count() or layout == h5py.h5d.VIRTUAL:
+            raise self.error(dataset.name, "takes its data from another file")
+        stored, offset = dataset.id.get_storage_size(), dataset.id.get_offset()
+        self.stored_left -= stored
+        if self.stored_left < 0 or (offset is not None and offset + stored > self.file_bytes):
+            raise self.error(dataset.name, f"claims {stored} stored bytes, more than the file holds")
+
+    def _spend(self, dataset: h5py.Dataset) -> None:
+        """Refuse shapes that the stored bytes cannot fill, and arrays over the limit."""
+        stored, plist = dataset.id.get_storage_size(), dataset.id.get_create_plist()
+        if dataset.shape is None:
+            raise self.error(dataset.name, "has no shape (a null dataspace)")
+        needed = prod(dataset.shape) * dataset.id.get_type().get_size()
+        filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+        foreign = [code for code in filters if code not in (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE)]
+        if foreign or len(filters) != len(set(filters)):
+            raise self.error(
+                dataset.name,
+                f"uses filter {(foreign or filters)[0]}",
+                "write it with shuffle and gzip, each once",
+            )
+        most = stored * DEFLATE_RATIO if h5py.h5z.FILTER_DEFLATE in filters else stored
+        if needed > most:
+            raise self.error(dataset.name, f"claims {needed} bytes ({dataset.shape}) out of {stored} stored")
+        self.memory_left -= needed
+        if self.memory_left < 0:
+            raise self.error(
+                dataset.name,
+                f"with shape {dataset.shape} the arrays of the file pass the limit",
+                "pass a larger limit_bytes if you trust the file",
+            )
+
+    def _chunked(self, dataset: h5py.Dataset, dtype: np.dtype) -> np.ndarray:
+        """The array of a chunked dataset, decompressed here, never further than its shape."""
+        plist = dataset.id.get_create_plist()
+        filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+        size = prod(dataset.chunks) * dtype.itemsize
+        array = np.empty(dataset.shape, dtype)
+        for window in dataset.iter_chunks() if array.size else ():
+            start = tuple(axis.start for axis in window)
+            info = dataset.id.get_chunk_info_by_coord(start)
+            if info.byte_offset is None or info.byte_offset + info.size > self.file_bytes:
+                raise self.error(dataset.name, f"lacks the chunk at {start}")
+            if size > max(info.size, 1) * DEFLATE_RATIO:
+                raise self.error(dataset.name, f"claims a chunk of {size} bytes out of {info.size} stored bytes")
+            mask, raw = dataset.id.read_direct_chunk(start)
+            for place in reversed(range(len(filters))):
+                if mask >> place & 1:  # the writer left this filter out for this chunk
+                    continue
+                raw = _inflated(raw, size) if filters[place] == h5py.h5z.FILTER_DEFLATE else _unshuffled(raw, dtype)
+            if len(raw) != size:
+                raise self.error(dataset.name, f"the chunk at {start} does not unpack to its {size} bytes")
+            chunk = np.frombuffer(raw, dtype).reshape(dataset.chunks)
+            array[window] = chunk[tuple(slice(axis.stop - axis.start) for axis in window)]
+        return array
+
+
+def _inflated(raw: bytes, size: int) -> bytes:
+    """The deflate stream `raw` unpacked, but never by more than one byte beyond `size`; empty if it is broken."""
+    stream = zlib.decompressobj()
+    try:
+        out = stream.decompress(raw, size + 1)
+        return out if len(out) > size or stream.eof else out + stream.decompress(stream.unconsumed_tail, 1)
+    except zlib.error:
+        return b""
+
+
+def _unshuffled(raw: bytes, dtype: np.dtype) -> bytes:
+    """HDF5's shuffle undone: first bytes of all values, then second bytes, … become whole values again."""
+    if len(raw) % dtype.itemsize:
+        return b""
+    return np.frombuffer(raw, np.uint8).reshape(dtype.itemsize, -1).T.tobytes()
+
+
+def _described(dataset: h5py.Dataset) -> str:
+    return f"{dataset.dtype} of shape {dataset.shape}"
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str], limit_bytes: int = LIMIT_BYTES) -> Iterator[Guard]:
+    """Open an HDF5 file to be read under guard; whatever goes wrong inside leaves as a WeightError naming it."""
+    path = Path(path)
+    _recognised(path)
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            yield Guard(path, file, limit_bytes)
+    except WeightError:
+        raise
+    except (Exception, RecursionError) as error:  # h5py raises nearly every type there is on a damaged file
+        reason = (str(error).strip("'").splitlines() or [type(error).__name__])[0]  # KeyError quotes its text
+        raise WeightError(f"{path}: cannot be read as HDF5 ({reason}); {DAMAGED}") from error
+
+
+def walk(guard: Guard, group: h5py.Group | None = None, depth: int = 4) -> Iterator[tuple[str, h5py.Dataset]]:
+    """(path without the leading "/", dataset) of every dataset down to `depth` groups; WeightError beyond."""
+    for _, member in guard.members(guard.file if group is None else group):
+        if isinstance(member, h5py.Dataset):
+            yield member.name.lstrip("/"), member
+        elif depth:
+            yield from walk(guard, member, depth - 1)
+        else:
+            raise guard.error(member.name, "lies deeper than weights do")
+
+
+def _recognised(path: Path) -> None:
+    """Refuse what is no HDF5 file at all, saying what it looks like."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise WeightError(f"{path}: cannot be opened ({error.strerror or error}); check the path") from error
+    if head.startswith(SIGNATURE):
+        return
+    start = head.lstrip().lower()
+    if not head:
+        raise WeightError(f"{path}: the file is empty; get it again from its source")
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise WeightError(f"{path}: this is a web page, not a weight file; download the file itself")
+    if start.startswith(b"version https://git-lfs"):
+        raise WeightError(f"{path}: this is a Git LFS pointer, not the file; fetch the file with 'git lfs pull'")
+    if head.startswith((b"PK\x03\x04", b"\x80")):
+        raise WeightError(f"{path}: this is a zip or pickle file (PyTorch's .pth?); save its arrays as HDF5 first")
+    raise WeightError(f"{path}: this is not an HDF5 file; give one that minitl wrote or 'minitl convert' reads")
+
+
+def array_sha256(array: np.ndarray) -> str:
+    """sha256, in hexadecimal, of the little-endian C-order bytes of `array`."""
+    plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    return hashlib.sha256(plain.reshape(-1).view(np.uint8).data).hexdigest()
+
+
+def names_sha256(names: list[str]) -> str:
+    """sha256, in hexadecimal, of the UTF-8 names, each ended by a zero byte."""
+    return hashlib.sha256(b"".join(name.encode() + b"\0" for name in names)).hexdigest()
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """sha256, in hexadecimal, of a whole file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
