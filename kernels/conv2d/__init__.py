@@ -71,6 +71,15 @@ def _dummies(which: str):
     return dummies
 
 
+def _gemm_serves(geometry: ConvGeometry, **_: Any) -> str | None:
+    channels = geometry.in_channels // geometry.groups
+    if geometry.groups > 4 and channels < 8:  # measured: from 8 channels on the two are level
+        return (
+            f"{geometry.groups} groups of {channels} channels make its matrices so thin that reference.im2col is faster"
+        )
+    return None
+
+
 forward = KernelSpec(
     name="conv2d",
     package=__name__,
@@ -78,7 +87,10 @@ forward = KernelSpec(
     cost=_cost,
     bound=bounds.inner_product(lambda geometry, **_: geometry.depth + 1, "conv2d"),
     dummies=_dummies("x w b geometry"),
-    versions=(Version("reference.im2col", "reference:forward"),),
+    versions=(
+        Version("cpu.gemm", "cpu.gemm:forward", _gemm_serves),
+        Version("reference.im2col", "reference:forward"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -90,7 +102,10 @@ grad_input = KernelSpec(
     cost=_cost,
     bound=bounds.inner_product(bounds.conv_grad_input_depth, "conv2d.grad_input"),
     dummies=_dummies("grad w geometry"),
-    versions=(Version("reference.im2col", "reference:grad_input"),),
+    versions=(
+        Version("cpu.gemm", "cpu.gemm:grad_input", _gemm_serves),
+        Version("reference.im2col", "reference:grad_input"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )
@@ -104,7 +119,10 @@ grad_weight = KernelSpec(
         lambda geometry, **_: geometry.batch * geometry.output[0] * geometry.output[1], "conv2d.grad_weight"
     ),
     dummies=_dummies("grad x geometry"),
-    versions=(Version("reference.im2col", "reference:grad_weight"),),
+    versions=(
+        Version("cpu.gemm", "cpu.gemm_weight:grad_weight", _gemm_serves),
+        Version("reference.im2col", "reference:grad_weight"),
+    ),
     oracle="oracle:grad_weight",
     cases="cases:grad_weight",
 )

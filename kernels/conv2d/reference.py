@@ -40,7 +40,7 @@ def forward(x, w, b, geometry):
 
 def grad_input(grad, w, geometry):
     g = geometry
-    grad = grad.reshape(g.batch, g.groups, -1, g.output[0] * g.output[1])
+    grad = grad.reshape(g.batch, g.groups, g.out_channels // g.groups, g.output[0] * g.output[1])
     columns = w.reshape(g.groups, -1, g.depth).swapaxes(1, 2) @ grad  # -> (N, G, cRS, PQ)
     columns = columns.reshape(g.batch, g.in_channels, *g.kernel, *g.output)
     (top, bottom), (left, right) = g.padding
@@ -60,7 +60,7 @@ def grad_input(grad, w, geometry):
 
 def grad_weight(grad, x, geometry):
     g = geometry
-    grad = grad.reshape(g.batch, g.groups, -1, g.output[0] * g.output[1])
+    grad = grad.reshape(g.batch, g.groups, g.out_channels // g.groups, g.output[0] * g.output[1])
     products = grad @ _columns(x, g).swapaxes(2, 3)  # (N, G, o, PQ) @ (N, G, PQ, cRS) -> (N, G, o, cRS)
     return products.sum(0).reshape(g.w_shape)
 

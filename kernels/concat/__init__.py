@@ -1,0 +1,84 @@
+"""Joining arrays along one axis, and its gradient.
+
+`forward(xs, axis)`: a tuple of arrays whose shapes agree but along `axis` -> one array.
+`grad_input(grad, sizes, axis)` -> a tuple of arrays, cut from grad (as views) at the sizes along `axis`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ...errors import ShapeError
+from ..registry import Cost, KernelSpec, Version, check_floats, dummy
+from ..verify import bounds
+
+Array = np.ndarray
+
+
+def _check_axis(op: str, axis: int, ndim: int) -> None:
+    if not -ndim <= operator.index(axis) < ndim:
+        raise ShapeError(f"{op}: axis {axis} does not exist in arrays of {ndim} axes")
+
+
+def _check_forward(xs: tuple[Array, ...], axis: int) -> None:
+    op = "concat"
+    if not isinstance(xs, tuple) or not xs:
+        raise ShapeError(f"{op}: xs must be a tuple of at least one array; got {type(xs).__name__} {xs!r:.60}")
+    check_floats(op, **{f"xs[{i}]": x for i, x in enumerate(xs)})
+    _check_axis(op, axis, xs[0].ndim)
+    for i, x in enumerate(xs):
+        same = x.ndim == xs[0].ndim and all(
+            a == b or k == axis % x.ndim for k, (a, b) in enumerate(zip(x.shape, xs[0].shape, strict=True))
+        )
+        if not same:
+            raise ShapeError(
+                f"{op}: shapes must agree but along axis {axis}; xs[0] has {xs[0].shape}, xs[{i}] has {x.shape}"
+            )
+
+
+def _check_grad_input(grad: Array, sizes: tuple[int, ...], axis: int) -> None:
+    op = "concat.grad_input"
+    check_floats(op, grad=grad)
+    _check_axis(op, axis, grad.ndim)
+    if sum(sizes) != grad.shape[axis]:
+        raise ShapeError(f"{op}: sizes {tuple(sizes)} must add up to axis {axis} of grad of shape {grad.shape}")
+
+
+def _dummies(dtype: np.dtype, x_shapes: tuple[tuple[int, ...], ...], axis: int = 1) -> Mapping[str, Any]:
+    return {"xs": tuple(dummy(shape, dtype) for shape in x_shapes), "axis": axis}
+
+
+def _grad_dummies(dtype: np.dtype, x_shapes: tuple[tuple[int, ...], ...], axis: int = 1) -> Mapping[str, Any]:
+    sizes = tuple(shape[axis] for shape in x_shapes)
+    joined = list(x_shapes[0])
+    joined[axis] = sum(sizes)
+    return {"grad": dummy(tuple(joined), dtype), "sizes": sizes, "axis": axis}
+
+
+forward = KernelSpec(
+    name="concat",
+    package=__name__,
+    check=_check_forward,
+    cost=lambda xs, axis: Cost(0, 2 * sum(x.nbytes for x in xs)),
+    bound=bounds.exact,
+    dummies=_dummies,
+    versions=(Version("reference.concatenate", "reference:forward"),),
+    oracle="oracle:forward",
+    cases="cases:forward",
+)
+
+grad_input = KernelSpec(
+    name="concat.grad_input",
+    package=__name__,
+    check=_check_grad_input,
+    cost=lambda grad, sizes, axis: Cost(0, 2 * grad.nbytes),
+    bound=bounds.exact,
+    dummies=_grad_dummies,
+    versions=(Version("reference.split", "reference:grad_input"),),
+    oracle="oracle:grad_input",
+    cases="cases:grad_input",
+)

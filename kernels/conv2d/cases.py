@@ -1,0 +1,82 @@
+"""Hypothesis strategies of calls: any geometry, layout and dtype, small enough for the oracle's plain loops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ..geometry import PADDING_MODES, ConvGeometry
+from ..verify.strategies import ELEMENTS, arrays, dtypes
+
+_PRODUCTS = 4000  # of one call, at most
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> ConvGeometry:
+    """A ConvGeometry with every attribute drawn; batch 0 and 1x1 images included."""
+    kernel = (draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    stride = draw(_ints_or_pairs(1, 3))
+    dilation = draw(_ints_or_pairs(1, 3))
+    mode = draw(st.sampled_from(PADDING_MODES))
+    one = st.integers(0, 3)
+    four_sided = st.tuples(st.tuples(one, one), st.tuples(one, one))
+    padding = draw(st.one_of(_ints_or_pairs(0, 3), four_sided, st.sampled_from(["valid", "same"])))
+    size = [draw(st.integers(1, 8)) for _ in kernel]
+    if padding != "same":  # enlarge the image until the window fits into it
+        around = ConvGeometry.infer((1, 1, 99, 99), (1, 1, *kernel), stride, padding, dilation).padding
+        spread = dilation if isinstance(dilation, tuple) else (dilation, dilation)
+        for axis in (0, 1):
+            size[axis] = max(size[axis], spread[axis] * (kernel[axis] - 1) + 1 - sum(around[axis]))
+    groups = draw(st.integers(1, 3))
+    batch = draw(st.integers(0, 3))
+    channels, filters = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+
+    def infer() -> ConvGeometry:
+        return ConvGeometry.infer(
+            (batch, channels * groups, *size), (filters * groups, channels, *kernel),
+            stride, padding, dilation, groups, mode,
+        )  # fmt: skip
+
+    while infer().flops > 2 * _PRODUCTS and max(batch, groups, channels, filters) > 1:
+        batch, groups = min(batch, 1), max(groups - 1, 1)
+        channels, filters = max(channels - 1, 1), max(filters - 1, 1)
+    return infer()
+
+
+def _ints_or_pairs(least: int, most: int) -> st.SearchStrategy[Any]:
+    one = st.integers(least, most)
+    return one | st.tuples(one, one)
+
+
+@st.composite
+def _calls(draw: st.DrawFn, names: tuple[str, ...]) -> dict[str, Any]:
+    g = draw(geometries())
+    dtype, elements = draw(dtypes()), draw(st.sampled_from(ELEMENTS))
+    shapes = {"x": g.x_shape, "w": g.w_shape, "b": (g.out_channels,), "grad": g.y_shape}
+    call: dict[str, np.ndarray | ConvGeometry | None] = {}
+    for name in names:
+        if name == "geometry":
+            call[name] = g
+        elif name == "b" and not draw(st.booleans()):
+            call[name] = None
+        else:
+            call[name] = draw(arrays(shapes[name], dtype, elements))
+    return call
+
+
+def forward() -> st.SearchStrategy[dict[str, Any]]:
+    return _calls(("x", "w", "b", "geometry"))
+
+
+def grad_input() -> st.SearchStrategy[dict[str, Any]]:
+    return _calls(("grad", "w", "geometry"))
+
+
+def grad_weight() -> st.SearchStrategy[dict[str, Any]]:
+    return _calls(("grad", "x", "geometry"))
+
+
+def grad_bias() -> st.SearchStrategy[dict[str, Any]]:
+    return _calls(("grad",))

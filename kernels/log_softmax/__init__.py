@@ -1,0 +1,64 @@
+"""The logarithm of softmax along one axis and its gradient: y_i = x_i - log(sum_j exp(x_j)).
+
+`forward(x, axis)`, computed from x minus its maximum; accurate where softmax itself underflows.
+`grad_input(grad, y, axis)` from the output: grad_i - exp(y_i) sum_j grad_j. Rows that hold a NaN or +inf,
+or nothing but -inf, become NaN, as in PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
+from ..softmax import check_axis
+from ..verify import bounds
+
+Array = np.ndarray
+
+
+def _check_forward(x: Array, axis: int) -> None:
+    check_floats("log_softmax", x=x)
+    check_axis("log_softmax", x, axis)
+
+
+def _check_grad_input(grad: Array, y: Array, axis: int) -> None:
+    op = "log_softmax.grad_input"
+    check_floats(op, grad=grad, y=y)
+    check_axis(op, y, axis)
+    check_shape(op, "grad", grad, y.shape, "that of y")
+
+
+def _dummies(which: str):
+    def dummies(dtype: np.dtype, x_shape: tuple[int, ...], axis: int = -1) -> Mapping[str, Any]:
+        every = {**dict.fromkeys(("x", "grad", "y"), dummy(x_shape, dtype)), "axis": axis}
+        return {name: every[name] for name in which.split()}
+
+    return dummies
+
+
+forward = KernelSpec(
+    name="log_softmax",
+    package=__name__,
+    check=_check_forward,
+    cost=lambda x, axis: Cost(4 * x.size, 2 * x.nbytes),
+    bound=bounds.log_softmax,
+    dummies=_dummies("x axis"),
+    versions=(Version("reference.shifted", "reference:forward"),),
+    oracle="oracle:forward",
+    cases="cases:forward",
+)
+
+grad_input = KernelSpec(
+    name="log_softmax.grad_input",
+    package=__name__,
+    check=_check_grad_input,
+    cost=lambda grad, y, axis: Cost(4 * y.size, 3 * y.nbytes),
+    bound=bounds.log_softmax_grad,
+    dummies=_dummies("grad y axis"),
+    versions=(Version("reference.from_output", "reference:grad_input"),),
+    oracle="oracle:grad_input",
+    cases="cases:grad_input",
+)
