@@ -7,14 +7,16 @@ Names load when first used, so that `import minitl` stays quick.
 """
 
 import importlib as _importlib
+import sys as _sys
+import types as _types
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Parameter": "tensor",
-    "Tensor": "tensor",
-    "from_dlpack": "tensor",
-    "tensor": "tensor",
+    "Parameter": "functional",  # which gives Tensor its operators
+    "Tensor": "functional",
+    "from_dlpack": "functional",
+    "tensor": "functional",
     "no_grad": "autograd",
     "Function": "autograd",
     "Network": "nn",
@@ -53,3 +55,13 @@ def __getattr__(name: str):
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+class _Package(_types.ModuleType):
+    def __setattr__(self, name: str, value: object) -> None:
+        # Importing the submodule `tensor` must not hide the function `minitl.tensor`.
+        if not (name == "tensor" and isinstance(value, _types.ModuleType)):
+            super().__setattr__(name, value)
+
+
+_sys.modules[__name__].__class__ = _Package

@@ -16,7 +16,7 @@ DEFAULT_DTYPE = np.dtype("float32")
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
-    view = array.view()
+    view = np.asarray(array).view()  # NumPy turns arrays without axes into scalars
     view.flags.writeable = False
     return view
 
@@ -83,7 +83,7 @@ class Tensor:
         return Tensor(self._array)
 
     def backward(self, grad: Any = None, retain_graph: bool = False) -> None:
-        """Adds to `.grad` of every leaf below the gradient of this tensor, weighted by `grad` (default: 1, scalars only)."""
+        """Adds to `.grad` of every leaf below the gradient of this tensor, weighted by `grad` (a scalar's default: 1)."""
         if grad is None:
             if self.size != 1:
                 raise AutogradError(
@@ -91,7 +91,8 @@ class Tensor:
                     "or reduce with .sum() or .mean() first"
                 )
             grad = np.ones(self.shape, self.dtype)
-        grad = np.asarray(grad.data if isinstance(grad, Tensor) else grad, dtype=self.dtype)
+        # A copy: `.grad` of a leaf may share its memory.
+        grad = np.array(grad.data if isinstance(grad, Tensor) else grad, dtype=self.dtype)
         if grad.shape != self.shape:
             raise ShapeError(f"backward: grad must have shape {self.shape}; got {grad.shape}")
         autograd.backward(self, grad, retain_graph)
@@ -153,7 +154,7 @@ class Parameter(Tensor):
         if new.shape != self.shape:
             raise ShapeError(f"parameter {self.name!r}: assign needs shape {self.shape}; got {new.shape}")
         np.copyto(self._array, new, casting="same_kind")
-        self.version += 1
+        self.version = (self.version or 0) + 1
 
     def __repr__(self) -> str:
         state = ", frozen" if self.frozen else ""
@@ -162,7 +163,10 @@ class Parameter(Tensor):
 
 def tensor(data: Any, requires_grad: bool = False, dtype: Any = None) -> Tensor:
     """A Tensor holding a copy of `data` (numbers, nested lists, any array). float64 stays; all else becomes float32."""
-    array = np.array(data)
+    try:
+        array = np.array(data)
+    except ValueError as error:  # nested lists of unequal lengths
+        raise ShapeError(f"tensor: the numbers must form one shape; {error}") from None
     if array.dtype.kind not in "fiub":
         raise ShapeError(f"tensor: needs numbers; got dtype {array.dtype}")
     if dtype is None:

@@ -28,4 +28,8 @@ def apply(function: type[autograd.Function], *inputs: Any, **attributes: Any) ->
     """Runs a Function on Tensors (or arrays; None stays None), recording it where gradients are wanted."""
     tensors = tuple(None if x is None else as_tensor(x) for x in inputs)
     array, node = autograd.call(function, tensors, tuple(asarray(t) for t in tensors), attributes)
+    if isinstance(array, np.generic):
+        array = np.asarray(array)  # NumPy turns arrays without axes into scalars
+    if any(t is not None and t.version is not None and np.may_share_memory(array, t._array) for t in tensors):
+        array = array.copy()  # a view of a parameter would change when the parameter is assigned to
     return Tensor(array, node=node)

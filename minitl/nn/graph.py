@@ -144,7 +144,8 @@ class Graph:
                 name, op, inputs, attributes = (item[k] for k in ("name", "op", "inputs", "attributes"))
             except (TypeError, KeyError):
                 raise GraphError(f"node {i} of the graph needs name, op, inputs and attributes; got {item!r}") from None
-            if not (isinstance(name, str) and isinstance(inputs, list) and isinstance(attributes, dict)):
+            texts = isinstance(inputs, list) and all(isinstance(text, str) for text in (name, op, *inputs))
+            if not (texts and isinstance(attributes, dict)):
                 raise GraphError(f"node {i} of the graph is malformed: {item!r}")
             made.append(Node(name, Layer.from_attributes(op, attributes, f"node {name!r}"), tuple(inputs)))
         return cls(made)

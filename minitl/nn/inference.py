@@ -26,7 +26,7 @@ BLOCK = 8  # pictures; enough to fill two cores, small enough for any memory
 class Prediction(NamedTuple):
     """One answer: output index, class name ("" if the network has no names), probability."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # the design's name; hides tuple.index, which nobody needs here
     name: str
     probability: float
 
@@ -84,7 +84,7 @@ def as_pictures(pictures: Any) -> Sequence[Any]:
                 "arrays of pictures must be raw: uint8 RGB of shape (N, H, W, 3); "
                 f"got {pictures.dtype} of shape {pictures.shape}. For preprocessed arrays call net(x)"
             )
-        return pictures
+        return pictures  # type: ignore[return-value]  # indexed and iterated like a sequence
     pictures = list(pictures)
     for p in pictures:
         if not isinstance(p, (str, Path)):
@@ -97,23 +97,33 @@ def predict(net: Network, pictures: Any, topk: int, batch_size: int) -> list[lis
     if not isinstance(topk, int) or topk < 1:
         raise ArgumentError(f"predict: topk must be a positive int; got {topk!r}")
     require_classifier(net)
-    answers = []
-    for scores in run_blocks(net, prepared(net, pictures), None, batch_size):
-        for row in probabilities(net, scores):
-            best = np.argsort(-row, kind="stable")[:topk]
-            answers.append([Prediction(int(i), net.classes[i] if net.classes else "", float(row[i])) for i in best])
-    return answers
+    blocks = run_blocks(net, prepared(net, pictures), None, batch_size)
+    return [answer for scores in blocks for answer in answers(net, scores, topk)]
+
+
+def answers(net: Network, scores: np.ndarray, topk: int) -> list[list[Prediction]]:
+    """The `topk` likeliest classes of each row of scores (N, K), likeliest first; ties go to the lower index."""
+    found = []
+    for row in probabilities(net, scores):
+        best = np.argsort(-row, kind="stable")[:topk]
+        found.append([Prediction(int(i), net.classes[i] if net.classes else "", float(row[i])) for i in best])
+    return found
 
 
 def require_classifier(net: Network) -> None:
     """Raises GraphError, with the remedy, if the network ends before a classifier."""
-    last = net.graph[net.graph.output]
-    shape = net.graph.shapes(net.input_shape)[last.name] if net.input_shape else ()
-    if net.classes is None and len(shape) != 1:
+    if not classifies(net):
         raise GraphError(
-            f"{net.name}: ends at {last.name!r}, before any classifier, so it cannot predict; give it a head with "
-            "tl.load(file, classes=[...]) and train it (minitl train), or use net.features"
+            f"{net.name}: ends at {net.graph.output!r}, before any classifier, so it cannot predict; give it a head "
+            "with tl.load(file, classes=[...]) and train it (minitl train), or use net.features"
         )
+
+
+def classifies(net: Network) -> bool:
+    """Whether the output is one score a class: it has class names, or is flat as far as is known."""
+    if net.classes is not None or net.input_shape is None:
+        return True
+    return len(net.graph.shapes(net.input_shape)[net.graph.output]) == 1
 
 
 def probabilities(net: Network, scores: np.ndarray) -> np.ndarray:
@@ -137,10 +147,10 @@ def features(net: Network, pictures: Any, layer: str | None, batch_size: int) ->
 
 def default_layer(net: Network) -> str:
     """What enters the last layer that has parameters, if it classifies; otherwise the output."""
-    if net.classes is None:
+    layers = [node for node in net.graph if node.layer.parameter_shapes()]
+    if not classifies(net) or not layers:
         return net.graph.output
-    last = [node for node in net.graph if node.layer.parameter_shapes()][-1]
-    source = last.inputs[0]
+    source = layers[-1].inputs[0]
     if source == INPUT:
-        raise GraphError(f"{net.name}: has no layer before its classifier {last.name!r}")
+        raise GraphError(f"{net.name}: has no layer before its classifier {layers[-1].name!r}; name one with layer=")
     return source

@@ -55,8 +55,13 @@ class Layer:
             Layer._known[cls.op] = cls
 
     def forward(self, *inputs: Tensor, parameters: Mapping[str, Tensor], mode: Mode, stream: int) -> Tensor:
-        """The node's value. parameters: by role ("weight", "bias"). stream: a number of the node's own, for randomness."""
+        """The node's value. parameters: by role ("weight", "bias"). stream: the node's own number, for random draws."""
         raise TypeError(f"{type(self).__name__} must define forward")
+
+    @property
+    def random(self) -> bool:
+        """Whether `forward` draws random numbers in training, so that its value differs from epoch to epoch."""
+        return False
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """Shape of one picture's output, given those of its inputs; ShapeError if they do not fit."""
@@ -262,8 +267,12 @@ class Dropout(_Elementwise):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.p < 1:
+        if not isinstance(self.p, (int, float)) or not 0 <= self.p < 1:
             raise ArgumentError(f"Dropout: p must be in [0, 1); got {self.p!r}")
+
+    @property
+    def random(self) -> bool:
+        return self.p > 0
 
     def forward(self, *inputs: Tensor, parameters: Mapping[str, Tensor], mode: Mode, stream: int) -> Tensor:
         if not mode.training or self.p == 0:

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import WeightError
 
 if TYPE_CHECKING:
+    from .graph import Graph
     from .network import Network
 
 
@@ -46,40 +47,58 @@ def load_parameters(
     """Copies arrays, by layer (names or aliases) and role, into a network's parameters.
 
     strict: raise WeightError unless every parameter is found and every array used. Otherwise load what
-    fits. `skip` names layers to leave alone on either side. Loading nothing at all always raises.
+    fits. `skip` names layers (or aliases) to leave alone on either side. Loading nothing at all always raises.
     """
     parameters = net.named_parameters()
-    aliases = net.aliases()
-    offered: dict[str, np.ndarray] = {}
-    unexpected = []
-    for layer, roles in layers.items():
-        name = layer if layer in net.graph else aliases.get(layer, layer)
-        if name in skip or layer in skip:
-            continue
-        for role, array in roles.items():
-            if f"{name}.{role}" in parameters:
-                offered[f"{name}.{role}"] = np.asarray(array)
-            else:
-                unexpected.append(f"{layer}.{role}")
-    wanted = [name for name in parameters if name.rpartition(".")[0] not in skip]
-    fits = [n for n in wanted if n in offered and offered[n].shape == parameters[n].shape]
-    report = LoadReport(
-        loaded=tuple(fits),
-        missing=tuple(n for n in wanted if n not in offered),
-        unexpected=tuple(unexpected),
-        mismatched=tuple(
-            (n, parameters[n].shape, offered[n].shape) for n in wanted if n in offered and n not in fits
-        ),
-    )
-    if not fits:
+    report, offered = _compare({name: p.shape for name, p in parameters.items()}, layers, net.aliases(), skip)
+    if not report.loaded:
         raise WeightError(
             f"{net.name}: none of the arrays offered fits ({report}); these weights are of another network"
         )
     if strict and not report.complete:
         raise WeightError(f"{net.name}: {report}; load with strict=False to take what fits")
-    for name in fits:
+    for name in report.loaded:
         parameters[name].assign(offered[name])
     return report
+
+
+def check_layers(graph: Graph, layers: Mapping[str, Mapping[str, Any]], where: str) -> None:
+    """WeightError, naming `where`, unless the arrays are those that the graph needs, each of the right shape."""
+    shapes = {f"{n.name}.{role}": shape for n in graph for role, shape in n.layer.parameter_shapes().items()}
+    report, _ = _compare(shapes, layers, {}, ())
+    if not report.complete:
+        raise WeightError(f"{where}: its arrays are not those of its network: {report}; get or convert the file again")
+
+
+def _compare(
+    shapes: Mapping[str, tuple[int, ...]],
+    layers: Mapping[str, Mapping[str, Any]],
+    aliases: Mapping[str, str],
+    skip: tuple[str, ...],
+) -> tuple[LoadReport, dict[str, np.ndarray]]:
+    """The report of loading `layers` into parameters of these shapes, and the arrays by parameter name."""
+    names = {name.rpartition(".")[0] for name in shapes}
+    skipped = {*skip, *(aliases[name] for name in skip if name in aliases)}
+    offered: dict[str, np.ndarray] = {}
+    unexpected = []
+    for layer, roles in layers.items():
+        name = layer if layer in names else aliases.get(layer, layer)
+        if name in skipped or layer in skipped:
+            continue
+        for role, array in roles.items():
+            if f"{name}.{role}" in shapes:
+                offered[f"{name}.{role}"] = np.asarray(array)
+            else:
+                unexpected.append(f"{layer}.{role}")
+    wanted = {name: shape for name, shape in shapes.items() if name.rpartition(".")[0] not in skipped}
+    found = {name: (shape, offered[name].shape) for name, shape in wanted.items() if name in offered}
+    report = LoadReport(
+        loaded=tuple(name for name, (here, there) in found.items() if here == there),
+        missing=tuple(name for name in wanted if name not in offered),
+        unexpected=tuple(unexpected),
+        mismatched=tuple((name, here, there) for name, (here, there) in found.items() if here != there),
+    )
+    return report, offered
 
 
 def _some(names: Any, most: int = 6) -> str:

@@ -12,12 +12,12 @@ import numpy as np
 
 from ..errors import ArgumentError, GraphError, ShapeError, WeightError
 from ..images import Preprocessing
-from ..tensor import Parameter, Tensor, tensor
+from ..tensor import DEFAULT_DTYPE, Parameter, Tensor, tensor
 from ..weights import names, schema
 from . import inference, init
 from .graph import INPUT, Graph, Node, chain
 from .layers import INFERENCE, Layer, Mode, Shape
-from .loading import LoadReport, load_parameters
+from .loading import LoadReport, check_layers, load_parameters
 from .plan import Plan
 
 
@@ -27,7 +27,7 @@ class Network:
     graph: the nodes. name: the architecture, which also finds aliases of layer names. input_shape: (C, H,
     W) it was made for; others run where the arithmetic allows. classes: output names, or None for a
     network without a classifier. preprocessing: how a picture becomes an input, or None. Parameters are
-    drawn from `seed`.
+    drawn from `seed`; None leaves them zero, for arrays to come.
 
     net(x) runs it; net.freeze, net.set_lr and net.plan govern training; net.predict and net.features take
     pictures; net.save writes a weight file.
@@ -44,7 +44,7 @@ class Network:
         origin: str = "",
         license: str = "",
         head: Iterable[str] = (),
-        seed: int = 0,
+        seed: int | None = 0,
     ) -> None:
         self.graph = graph if isinstance(graph, Graph) else Graph(graph)
         self.name = name
@@ -54,15 +54,32 @@ class Network:
         self.origin = origin
         self.license = license
         self.head = tuple(head)
+        if self.input_shape is not None:
+            self._check_output(self.graph.shapes(self.input_shape)[self.graph.output])
         self._parameters: dict[str, Parameter] = {}
         for node in self.graph:
             initializers = node.layer.initializers()
             for role, shape in node.layer.parameter_shapes().items():
                 full = f"{node.name}.{role}"
-                draw = init.INITIALIZERS[initializers[role]]
-                self._parameters[full] = Parameter(draw(shape, init.generator(seed, full)), full)
-        if self.input_shape is not None:
-            self.graph.shapes(self.input_shape)  # raises if the layers do not fit one another
+                draw = init.zeros if seed is None else init.INITIALIZERS[initializers[role]]
+                self._parameters[full] = Parameter(draw(shape, init.generator(seed or 0, full)), full)
+
+    def draw(self, layers: Iterable[str], seed: int) -> Network:
+        """Draws the parameters of these layers anew, as a new network of that seed has them."""
+        for layer in map(self.layer_name, layers):
+            node = self.graph[layer]
+            initializers = node.layer.initializers()
+            for role, shape in node.layer.parameter_shapes().items():
+                full = f"{layer}.{role}"
+                self._parameters[full].assign(init.INITIALIZERS[initializers[role]](shape, init.generator(seed, full)))
+        return self
+
+    def _check_output(self, shape: Shape) -> None:
+        if self.classes is not None and shape != (len(self.classes),):
+            raise GraphError(
+                f"{self.name}: {len(self.classes)} class names need an output of shape ({len(self.classes)},), but "
+                f"{self.graph.output!r} gives {shape}; leave classes out or give the network a classifier"
+            )
 
     # Running
 
@@ -76,8 +93,11 @@ class Network:
     def run(
         self, x: Any, *, after: str = INPUT, upto: str | None = None, training: bool = False, keys: Any = None
     ) -> Tensor:
-        """The value of node `upto` (default: the output), given the value x of node `after`."""
-        x = x if isinstance(x, Tensor) else tensor(x)
+        """The value of node `upto` (default: the output), given the value x of node `after`.
+
+        An array x is converted to the network's dtype; a Tensor must have it.
+        """
+        x = x if isinstance(x, Tensor) else tensor(x, dtype=self.dtype)
         mode = INFERENCE if not training else Mode(True, None if keys is None else np.asarray(keys, np.uint64))
         after = after if after == INPUT else self.layer_name(after)
         upto = self.graph.output if upto is None else self.layer_name(upto)
@@ -150,6 +170,21 @@ class Network:
         """An independent network with the same graph, numbers, freezing and rates."""
         return copy.deepcopy(self)
 
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64: that of the parameters."""
+        return next((p.dtype for p in self._parameters.values()), DEFAULT_DTYPE)
+
+    def astype(self, dtype: Any) -> Network:
+        """An independent network with its numbers in float32 or float64, frozen and rated as this one."""
+        net = copy.copy(self)
+        net.classes = None if self.classes is None else list(self.classes)
+        net._parameters = {}
+        for name, p in self._parameters.items():
+            new = net._parameters[name] = Parameter(p.data.astype(dtype), name, p.frozen)
+            new.lr_mult, new.lr_from = p.lr_mult, p.lr_from
+        return net
+
     # Names
 
     def aliases(self) -> dict[str, str]:
@@ -203,7 +238,10 @@ class Network:
         found = [p for pattern in patterns for p in self.match(pattern)]
         if upto is not None:
             below = self.graph.ancestors(self.layer_name(upto))
-            found += [p for name, p in self._parameters.items() if name.rpartition(".")[0] in below]
+            leading = [p for name, p in self._parameters.items() if name.rpartition(".")[0] in below]
+            if not leading:
+                raise GraphError(f"{self.name}: nothing up to {upto!r} has parameters; name a later layer")
+            found += leading
         if not patterns and upto is None:
             found = self.parameters()
         for p in found:
@@ -213,8 +251,10 @@ class Network:
     def set_lr(self, multipliers: Mapping[str, float]) -> Network:
         """Sets multipliers of the base rate by glob, in order, later ones winning: {"conv5_*": 0.1, "head": 10}."""
         for pattern, multiplier in multipliers.items():
-            if not np.isfinite(multiplier) or multiplier < 0:
-                raise ArgumentError(f"set_lr: the multiplier of {pattern!r} must be at least 0; got {multiplier!r}")
+            if not isinstance(multiplier, (int, float, np.number)) or not 0 <= multiplier < np.inf:
+                raise ArgumentError(
+                    f"set_lr: the multiplier of {pattern!r} must be a number, at least 0; got {multiplier!r}"
+                )
         matched = {pattern: self.match(pattern) for pattern in multipliers}
         for pattern, multiplier in multipliers.items():
             for p in matched[pattern]:
@@ -236,7 +276,7 @@ class Network:
         for node in self.graph:
             roles = node.layer.parameter_shapes()
             frozen = all(self._parameters[f"{node.name}.{role}"].frozen for role in roles)
-            fixed = fixed and frozen and not (node.op == "dropout" and node.layer.p > 0)  # type: ignore[attr-defined]
+            fixed = fixed and frozen and not node.layer.random
             if fixed and node.name in bottlenecks:
                 found = node.name
         return found
@@ -273,15 +313,18 @@ class Network:
         graph = file.network
         try:
             preprocessing = None if file.preprocessing is None else Preprocessing.from_dict(file.preprocessing)
+            nodes = Graph.from_json(graph.get("nodes"))
+            check_layers(nodes, file.layers, where)  # before a graph that lies about its sizes takes memory
             net = cls(
-                Graph.from_json(graph.get("nodes")),
+                nodes,
                 name=graph.get("name", "network"),
                 input_shape=graph.get("input_shape"),
                 classes=file.classes,
                 preprocessing=preprocessing,
                 origin=file.origin,
                 license=file.license,
-                head=graph.get("head", ()),
+                head=[name for name in graph.get("head") or [] if name in nodes],
+                seed=None,
             )
         except (GraphError, ShapeError, ArgumentError) as error:
             raise WeightError(f"{where}: {error}") from None

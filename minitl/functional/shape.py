@@ -1,0 +1,127 @@
+"""Operations that move numbers without changing them: concat, flatten, reshape, transpose, indexing."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..autograd import Context, Function
+from ..errors import ShapeError
+from ..kernels import concat as concat_kernel
+from ..kernels import flatten as flatten_kernel
+from ..tensor import Tensor
+from .apply import apply, as_tensor
+
+
+class Concat(Function):
+    @staticmethod
+    def forward(ctx: Context, *xs: Any, axis: int) -> Any:
+        y = concat_kernel.forward(xs, axis)
+        ctx.axis, ctx.sizes = axis, tuple(x.shape[axis] for x in xs)
+        return y
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> tuple[Any, ...]:
+        parts = concat_kernel.grad_input(grad, ctx.sizes, ctx.axis)
+        return tuple(part if need else None for part, need in zip(parts, ctx.needs, strict=True))
+
+
+class Flatten(Function):
+    @staticmethod
+    def forward(ctx: Context, x: Any) -> Any:
+        ctx.x_shape = x.shape
+        return flatten_kernel.forward(x)
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        return flatten_kernel.grad_input(grad, ctx.x_shape)
+
+
+class Reshape(Function):
+    @staticmethod
+    def forward(ctx: Context, x: Any, shape: tuple[int, ...]) -> Any:
+        ctx.x_shape = x.shape
+        return x.reshape(shape)
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        return grad.reshape(ctx.x_shape)
+
+
+class Transpose(Function):
+    @staticmethod
+    def forward(ctx: Context, x: Any, axes: tuple[int, ...]) -> Any:
+        ctx.axes = axes
+        return x.transpose(axes)
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        return grad.transpose(np.argsort(ctx.axes))
+
+
+class Index(Function):
+    @staticmethod
+    def forward(ctx: Context, x: Any, index: Any) -> Any:
+        ctx.x_shape, ctx.index = x.shape, index
+        return x[index]
+
+    @staticmethod
+    def backward(ctx: Context, grad: Any) -> Any:
+        gx = np.zeros(ctx.x_shape, grad.dtype)
+        parts = ctx.index if isinstance(ctx.index, tuple) else (ctx.index,)
+        if all(part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice)) for part in parts):
+            gx[ctx.index] = grad
+        else:
+            np.add.at(gx, ctx.index, grad)  # an integer array may name an element twice
+        return gx
+
+
+def concat(xs: Any, axis: int = 1) -> Tensor:
+    """Joins tensors along `axis` (channels unless told). Raises ShapeError unless the other axes agree."""
+    return apply(Concat, *xs, axis=axis)
+
+
+def flatten(x: Tensor) -> Tensor:
+    """(N, ...) -> (N, product of the rest), in row-major order of the shape whatever the memory layout."""
+    return apply(Flatten, x)
+
+
+def reshape(x: Tensor, *shape: Any) -> Tensor:
+    """x with another shape of the same size; one length may be -1. Raises ShapeError if it cannot be."""
+    x = as_tensor(x)
+    wanted = _integers("reshape", shape)
+    known = int(np.prod([n for n in wanted if n != -1]))
+    guess = x.size // known if known else 0
+    full = tuple(guess if n == -1 else n for n in wanted)
+    if wanted.count(-1) > 1 or min(full, default=0) < 0 or int(np.prod(full)) != x.size:
+        raise ShapeError(f"reshape: {x.size} elements of shape {x.shape} cannot take shape {wanted}")
+    return apply(Reshape, x, shape=full)
+
+
+def transpose(x: Tensor, *axes: Any) -> Tensor:
+    """x with its axes in another order; reversed unless told. Raises ShapeError unless every axis is named once."""
+    x = as_tensor(x)
+    order = _integers("transpose", axes) or tuple(reversed(range(x.ndim)))
+    if len(order) != x.ndim or sorted(a % x.ndim for a in order if -x.ndim <= a < x.ndim) != list(range(x.ndim)):
+        raise ShapeError(f"transpose: axes {order} are not an order of the {x.ndim} axes of shape {x.shape}")
+    return apply(Transpose, x, axes=tuple(a % x.ndim for a in order))
+
+
+def index(x: Tensor, key: Any) -> Tensor:
+    """x[key] for anything that NumPy takes as an index: ints, slices, None, ..., integer and boolean arrays."""
+    parts = key if isinstance(key, tuple) else (key,)
+    if any(isinstance(part, Tensor) for part in parts):
+        raise ShapeError("indexing: a Tensor holds floats and cannot be an index; use an integer or boolean array")
+    return apply(Index, x, index=key)
+
+
+def _integers(op: str, numbers: tuple[Any, ...]) -> tuple[int, ...]:
+    """f(2, 3) and f((2, 3)) alike."""
+    if len(numbers) == 1 and (numbers[0] is None or isinstance(numbers[0], (tuple, list))):
+        numbers = tuple(numbers[0] or ())
+    try:
+        return tuple(operator.index(n) for n in numbers)
+    except TypeError:
+        raise ShapeError(f"{op}: needs ints; got {numbers!r}") from None

@@ -1,0 +1,66 @@
+"""What the tables of the architectures share: a chain of named layers, its classifier, and its preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..errors import ArgumentError
+from ..images import Preprocessing
+from ..nn import Dropout, Layer, Linear, Network, Node, ReLU
+from ..nn.graph import chain
+
+Chain = list[tuple[str, Layer]]
+HIDDEN = 4096  # width of fc6 and fc7 in AlexNet and VGG
+
+# torchvision's: torchvision.transforms with the statistics of ImageNet's training pictures
+IMAGENET = Preprocessing(
+    channels="RGB",
+    scale=1 / 255,
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+    resize="short_side",
+    size=256,
+    filter="bilinear",
+    crop=(224, 224),
+)
+# Caffe's SqueezeNet: its deploy script warps to 256 x 256 and takes the centre
+CAFFE_227 = Preprocessing(
+    channels="BGR", scale=1.0, mean=(104.0, 117.0, 123.0), resize="exact", size=(256, 256), crop=(227, 227)
+)
+
+
+def hidden_layers(features: int, dropout: str) -> Chain:
+    """fc6 and fc7 on flat `features`, with dropout "before" each dense layer or "after" each ReLU."""
+    layers: Chain = []
+    for number, width in ((6, features), (7, HIDDEN)):
+        block: Chain = [(f"fc{number}", Linear(width, HIDDEN)), (f"relu{number}", ReLU())]
+        drop: Chain = [(f"drop{number}", Dropout(0.5))]
+        layers += drop + block if dropout == "before" else block + drop
+    return layers
+
+
+def outputs(num_classes: int | None, classes: Iterable[str] | None) -> tuple[int | None, list[str] | None]:
+    """(number of outputs, their names), which must agree; ArgumentError if they do not."""
+    names = None if classes is None else list(classes)
+    if num_classes is None:
+        if names is not None:
+            raise ArgumentError("models: num_classes=None ends before the classifier, so classes must be left out")
+        return None, None
+    if not isinstance(num_classes, int) or isinstance(num_classes, bool) or num_classes < 1:
+        raise ArgumentError(f"models: num_classes must be a positive int, or None (features only); got {num_classes!r}")
+    if names is not None and len(names) != num_classes:
+        raise ArgumentError(f"models: {len(names)} names in classes for num_classes={num_classes}; they must agree")
+    return num_classes, names
+
+
+def sequential(
+    name: str,
+    layers: Chain,
+    size: tuple[int, int, int],
+    preprocessing: Preprocessing,
+    classes: list[str] | None,
+    seed: int | None,
+) -> Network:
+    """A Network of the layers one after the other."""
+    nodes: list[Node] = chain(layers)
+    return Network(nodes, name=name, input_shape=size, classes=classes, preprocessing=preprocessing, seed=seed)
