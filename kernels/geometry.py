@@ -64,7 +64,7 @@ def sides(padding: Any, *, op: str, size: Pair, kernel: Pair, stride: Pair, dila
         return both[0], both[1]
     if isinstance(padding, str):
         raise ShapeError(
-            f'{op}: padding {padding!r} is not known; use an int, a pair, '
+            f"{op}: padding {padding!r} is not known; use an int, a pair, "
             '((top, bottom), (left, right)), "valid" or "same"'
         )
     if isinstance(padding, (tuple, list)) and any(isinstance(p, (tuple, list)) for p in padding):
@@ -120,7 +120,7 @@ class ConvGeometry:
         if min(o, c_group, r, s) < 1:
             raise ShapeError(f"{op}: weight must not be empty; got shape {tuple(w_shape)}")
         if not isinstance(groups, int) or groups < 1 or o % groups:
-            raise ShapeError(f"{op}: groups must be a positive int that divides the {o} output channels; got {groups!r}")
+            raise ShapeError(f"{op}: groups must be a positive int that divides {o} output channels; got {groups!r}")
         if c != c_group * groups:
             raise ShapeError(
                 f"{op}: x of shape {tuple(x_shape)} has {c} channels, but weight of shape {tuple(w_shape)} "
@@ -167,9 +167,7 @@ class ConvGeometry:
 
 @lru_cache(maxsize=1024)
 def _every_window_holds_a_pixel(size: int, before: int, count: int, kernel: int, stride: int, dilation: int) -> bool:
-    return all(
-        any(0 <= i * stride - before + k * dilation < size for k in range(kernel)) for i in range(count)
-    )
+    return all(any(0 <= i * stride - before + k * dilation < size for k in range(kernel)) for i in range(count))
 
 
 @dataclass(frozen=True)
@@ -197,7 +195,7 @@ class PoolGeometry:
         ceil_mode: bool = False,
         op: str = "max_pool2d",
     ) -> PoolGeometry:
-        """The geometry of pooling x (N, C, H, W); `stride` is `kernel_size` unless given. ShapeError if there is none."""
+        """The geometry of pooling x (N, C, H, W); `stride` is `kernel_size` unless given. Raises ShapeError."""
         _image_shape(op, "x", x_shape)
         n, c, h, w = x_shape
         kernel = pair(kernel_size, op=op, name="kernel_size", least=1)

@@ -7,13 +7,14 @@ its versions in order of preference; a call runs the first that serves. Nothing 
 
 from __future__ import annotations
 
-import contextvars
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from . import backends
 FLOAT_DTYPES = (np.dtype("float32"), np.dtype("float64"))
 
 _specs: dict[str, KernelSpec] = {}
-_forced: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("forced_versions", default={})
+_forced: ContextVar[Mapping[str, str]] = ContextVar("forced_versions", default=MappingProxyType({}))
 
 
 def always(**arguments: Any) -> None:
@@ -139,12 +140,12 @@ class KernelSpec:
         return version.serves(**arguments)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _signature(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _load(package: str, target: str) -> Callable[..., Any]:
     module, _, function = target.partition(":")
     return getattr(importlib.import_module(f".{module}", package), function)

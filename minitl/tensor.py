@@ -83,7 +83,7 @@ class Tensor:
         return Tensor(self._array)
 
     def backward(self, grad: Any = None, retain_graph: bool = False) -> None:
-        """Adds to `.grad` of every leaf below the gradient of this tensor, weighted by `grad` (a scalar's default: 1)."""
+        """Adds to `.grad` of every leaf below the gradient of this tensor, weighted by `grad` (1 for a scalar)."""
         if grad is None:
             if self.size != 1:
                 raise AutogradError(

@@ -2,9 +2,10 @@
 
     y[n, o, p, q] = b[o] + sum over c, r, s of  x[n, c, p*stride + r*dilation - padding, ...] * w[o, c, r, s]
 
-`forward(x, w, b, geometry)`, `grad_input(grad, w, geometry)`, `grad_weight(grad, x, geometry)`,
+`forward(x, w, b, geometry, relu=False)`, `grad_input(grad, w, geometry)`, `grad_weight(grad, x, geometry)`,
 `grad_bias(grad)`; x is (N, C, H, W), w (O, C / groups, R, S), b (O,) or None, grad (N, O, P, Q), with any
-strides. Results are channels-last in memory where the version prefers it.
+strides. `relu` sets negative results to 0 while they are in cache. Results are channels-last in memory
+where the version prefers it.
 
 Reading order: oracle.py (the definition as loops), reference.py (im2col and one matrix product), cpu/.
 """
@@ -23,7 +24,7 @@ from ..verify import bounds
 Array = np.ndarray
 
 
-def _check_forward(x: Array, w: Array, b: Array | None, geometry: ConvGeometry) -> None:
+def _check_forward(x: Array, w: Array, b: Array | None, geometry: ConvGeometry, relu: bool = False) -> None:
     check_floats("conv2d", x=x, weight=w, bias=b)
     check_shape("conv2d", "x", x, geometry.x_shape)
     check_shape("conv2d", "weight", w, geometry.w_shape)
@@ -48,7 +49,7 @@ def _check_grad_bias(grad: Array) -> None:
     check_shape("conv2d.grad_bias", "grad", grad, (*grad.shape[:4], *[0] * (4 - grad.ndim)))
 
 
-def _cost(geometry: ConvGeometry, **arrays: Array | None) -> Cost:
+def _cost(geometry: ConvGeometry, relu: bool = False, **arrays: Array | None) -> Cost:
     shapes = (geometry.x_shape, geometry.w_shape, geometry.y_shape)
     itemsize = next(a.dtype.itemsize for a in arrays.values() if a is not None)
     return Cost(geometry.flops, itemsize * sum(int(np.prod(shape)) for shape in shapes))
@@ -56,7 +57,12 @@ def _cost(geometry: ConvGeometry, **arrays: Array | None) -> Cost:
 
 def _dummies(which: str):
     def dummies(
-        dtype: np.dtype, x_shape: tuple[int, ...], w_shape: tuple[int, ...], bias: bool = True, **attributes: Any
+        dtype: np.dtype,
+        x_shape: tuple[int, ...],
+        w_shape: tuple[int, ...],
+        bias: bool = True,
+        relu: bool = False,
+        **attributes: Any,
     ) -> Mapping[str, Any]:
         geometry = ConvGeometry.infer(x_shape, w_shape, **attributes)
         every = {
@@ -65,6 +71,7 @@ def _dummies(which: str):
             "b": dummy((geometry.out_channels,), dtype) if bias else None,
             "grad": dummy(geometry.y_shape, dtype),
             "geometry": geometry,
+            "relu": relu,
         }
         return {name: every[name] for name in which.split()}
 
@@ -86,7 +93,7 @@ forward = KernelSpec(
     check=_check_forward,
     cost=_cost,
     bound=bounds.inner_product(lambda geometry, **_: geometry.depth + 1, "conv2d"),
-    dummies=_dummies("x w b geometry"),
+    dummies=_dummies("x w b geometry relu"),
     versions=(
         Version("cpu.gemm", "cpu.gemm:forward", _gemm_serves),
         Version("reference.im2col", "reference:forward"),

@@ -55,10 +55,12 @@ def _calls(draw: st.DrawFn, names: tuple[str, ...]) -> dict[str, Any]:
     g = draw(geometries())
     dtype, elements = draw(dtypes()), draw(st.sampled_from(ELEMENTS))
     shapes = {"x": g.x_shape, "w": g.w_shape, "b": (g.out_channels,), "grad": g.y_shape}
-    call: dict[str, np.ndarray | ConvGeometry | None] = {}
+    call: dict[str, np.ndarray | ConvGeometry | bool | None] = {}
     for name in names:
         if name == "geometry":
             call[name] = g
+        elif name == "relu":
+            call[name] = draw(st.booleans())
         elif name == "b" and not draw(st.booleans()):
             call[name] = None
         else:
@@ -67,7 +69,7 @@ def _calls(draw: st.DrawFn, names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def forward() -> st.SearchStrategy[dict[str, Any]]:
-    return _calls(("x", "w", "b", "geometry"))
+    return _calls(("x", "w", "b", "geometry", "relu"))
 
 
 def grad_input() -> st.SearchStrategy[dict[str, Any]]:

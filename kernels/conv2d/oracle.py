@@ -28,13 +28,15 @@ def _taps(g: ConvGeometry) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], t
                                     yield (n, o // o_group * c_group + c, i, j), (o, c, r, s), (n, o, p, q)
 
 
-def forward(x, w, b, geometry):
+def forward(x, w, b, geometry, relu=False):
     y = np.zeros(geometry.y_shape)
     for at_x, at_w, at_y in _taps(geometry):
         y[at_y] += float(x[at_x]) * float(w[at_w])
     if b is not None:
         for o in range(geometry.out_channels):
             y[:, o] += float(b[o])
+    if relu:
+        y[y < 0] = 0  # NaN stays
     return y
 
 

@@ -31,11 +31,13 @@ def _columns(x: np.ndarray, g: ConvGeometry) -> np.ndarray:
     return _windows(_pad(x, g), g).reshape(g.batch, g.groups, g.depth, g.output[0] * g.output[1])
 
 
-def forward(x, w, b, geometry):
+def forward(x, w, b, geometry, relu=False):
     g = geometry
     y = w.reshape(g.groups, -1, g.depth) @ _columns(x, g)  # (G, o, cRS) @ (N, G, cRS, PQ) -> (N, G, o, PQ)
     y = y.reshape(g.y_shape)
-    return y if b is None else y + b[:, None, None]
+    if b is not None:
+        y = y + b[:, None, None]
+    return np.maximum(y, y.dtype.type(0)) if relu else y
 
 
 def grad_input(grad, w, geometry):

@@ -5,7 +5,7 @@ from . import operators as _operators  # noqa: F401  (gives Tensor its operators
 from .activation import log_softmax, relu, softmax
 from .apply import apply, asarray
 from .arithmetic import add, divide, exp, log, matmul, multiply, negate, power, subtract
-from .convolution import conv2d
+from .convolution import conv2d, conv2d_relu
 from .dense import linear
 from .dropout import dropout
 from .loss import cross_entropy
@@ -22,6 +22,7 @@ __all__ = [
     "asarray",
     "concat",
     "conv2d",
+    "conv2d_relu",
     "cross_entropy",
     "divide",
     "dropout",

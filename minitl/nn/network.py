@@ -15,6 +15,7 @@ from ..images import Preprocessing
 from ..tensor import DEFAULT_DTYPE, Parameter, Tensor, tensor
 from ..weights import names, schema
 from . import inference, init
+from .fusion import fused
 from .graph import INPUT, Graph, Node, chain
 from .layers import INFERENCE, Layer, Mode, Shape
 from .loading import LoadReport, check_layers, load_parameters
@@ -103,7 +104,7 @@ class Network:
         upto = self.graph.output if upto is None else self.layer_name(upto)
         if after == upto:
             return x
-        nodes = self.graph.segment(after, upto)
+        nodes, given_by = fused(self.graph.segment(after, upto))
         if after == INPUT:
             self._check_input(x)
         last_use = {name: i for i, node in enumerate(nodes) for name in node.inputs}
@@ -118,7 +119,7 @@ class Network:
                 values[node.name] = self._run_node(node, inputs, mode)
             except ShapeError as error:
                 raise ShapeError(f"layer {node.name!r}: {error}") from None
-        return values[upto]
+        return values[given_by.get(upto, upto)]
 
     def _run_node(self, node: Node, inputs: list[Tensor], mode: Mode) -> Tensor:
         parameters = {role: self._parameters[f"{node.name}.{role}"] for role in node.layer.parameter_shapes()}

@@ -260,3 +260,25 @@ def test_backward_frees_what_was_kept(net, x):
     assert kept_bytes(y)
     y.backward()
     assert all(node.context.saved is None for node in nodes)
+
+
+def test_a_fused_relu_changes_no_bit_of_any_node_or_gradient():
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 36, 2),
+        input_shape=(3, 8, 8),
+    )  # fmt: skip
+    x = np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32)
+    net(x).sum().backward()
+    fused = [p.grad for p in net.parameters()]
+    values = [net.run(x, upto=node.name) for node in net.graph]
+    value, apart = x, []
+    for node in net.graph:  # one node at a time: nothing to fuse
+        value = net.run(value, after=node.inputs[0], upto=node.name)
+        apart.append(value)
+    for p in net.parameters():
+        p.grad = None
+    apart[-1].sum().backward()
+    for one, other in zip(values, apart, strict=True):
+        assert np.array_equal(one.data, other.data)
+    for one, p in zip(fused, net.parameters(), strict=True):
+        assert np.array_equal(one, p.grad)

@@ -18,7 +18,7 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 
 from ...geometry import ConvGeometry
-from .windows import Axis, add, channels_last, copy, forward_axes, gather
+from .windows import Axis, add, channels_last, copy, forward_axes, gather, rectify
 
 # BLAS copies the filters once a block, so deep filters want many pixels a block: more than fit in L2, where the
 # panel streams through at little cost beside the arithmetic on it.
@@ -34,11 +34,11 @@ def _block(pixels: int, depth: int, itemsize: int) -> int:
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _product(x, w, transposed, b, y, first, step, vertical, horizontal, replicate, block, lanes):
+def _product(x, w, transposed, b, relu, y, first, step, vertical, horizontal, replicate, block, lanes):
     """y[n, first + p * step] = b + windows of x times w.
 
     x: (N, H, W, C). w: (G, K, O / G), or (G, O / G, K) if `transposed`. b: (O,) or (0,). y: (N, ., ., O).
-    first, step: where windows (0, 0), (1, 1) go in y. Each of `lanes` takes every lanes-th block.
+    relu: negative results become 0. first, step: where windows (0, 0), (1, 1) go in y. Each of `lanes` takes every lanes-th block.
     """
     batch, stored = x.shape[0], x.shape[3]
     groups = w.shape[0]
@@ -75,13 +75,15 @@ def _product(x, w, transposed, b, y, first, step, vertical, horizontal, replicat
                 for row in range(rows):
                     if b.size:
                         add(results, row * filters, b, g * filters, filters)
+                    if relu:
+                        rectify(results, row * filters, filters)
                     if not across:
                         p, q = (start + row) // horizontal.count, (start + row) % horizontal.count
                         pixel = (n * y.shape[1] + first[0] + p * step[0]) * y.shape[2] + first[1] + q * step[1]
                         copy(y_flat, pixel * y.shape[3] + g * filters, results, row * filters, filters)
 
 
-def forward(x, w, b, geometry):
+def forward(x, w, b, geometry, relu=False):
     g = geometry
     # (G o, c, R, S) -> (G, o, R S c): BLAS reads it transposed, at no cost
     filters = np.require(w.transpose(0, 2, 3, 1), requirements="CAW").reshape(g.groups, -1, g.depth)
@@ -89,7 +91,7 @@ def forward(x, w, b, geometry):
     y = np.empty((g.batch, *g.output, g.out_channels), x.dtype)
     block = _block(g.output[0] * g.output[1], g.depth, x.itemsize)
     _product(
-        channels_last(x), filters, True, bias, y, (0, 0), (1, 1),
+        channels_last(x), filters, True, bias, relu, y, (0, 0), (1, 1),
         *forward_axes(g), g.padding_mode == "replicate", block, get_num_threads(),
     )  # fmt: skip
     return y.transpose(0, 3, 1, 2)
@@ -112,7 +114,7 @@ def grad_input(grad, w, geometry):
         for left, columns, h in horizontal:
             some = np.require(filters[:, rows, columns], requirements="CAW").reshape(g.groups, -1, filters.shape[4])
             block = _block(v.count * h.count, some.shape[1], grad.itemsize)
-            _product(grad, some, False, none, gx, (top, left), g.stride, v, h, False, block, lanes)
+            _product(grad, some, False, none, False, gx, (top, left), g.stride, v, h, False, block, lanes)
     return gx.transpose(0, 3, 1, 2)
 
 

@@ -106,6 +106,15 @@ def add(to, at, source, first, count):
 
 
 @njit(cache=True, nogil=True)
+def rectify(to, at, count):
+    """to[at : at + count] = max(., 0), in one dimension; NaN stays."""
+    zero = to.dtype.type(0)
+    for e in range(np.uint64(count)):
+        value = to[np.uint64(at) + e]
+        to[np.uint64(at) + e] = zero if value < zero else value
+
+
+@njit(cache=True, nogil=True)
 def clear(to, at, count):
     """to[at : at + count] = 0, in one dimension."""
     for e in range(np.uint64(count)):
