@@ -67,7 +67,7 @@ def _needs(module: str, package: str) -> Callable[[], str | None]:
 
 @dataclass(frozen=True)
 class Backend:
-    """home: the arrays it takes. unavailable: the reason why it cannot run here, or None. session: entered round a call."""
+    """home: the arrays it takes. unavailable: why it cannot run here, or None. session: entered round a call."""
 
     home: str
     unavailable: Callable[[], str | None]

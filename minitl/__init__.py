@@ -34,7 +34,9 @@ _MODULES = (
     "models",
     "nn",
     "optim",
+    "report",
     "testing",
+    "train",
     "transfer",
     "weights",
 )

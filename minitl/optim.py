@@ -14,9 +14,12 @@ import numpy as np
 from .errors import ArgumentError, ShapeError
 from .tensor import Parameter
 
+ROWS_OF = 1 << 18  # numbers that an update works on at a time: they stay in the cache from one operation to the next
+
 
 def _number(where: str, name: str, value: Any, least: float = 0.0) -> float:
-    if not np.isscalar(value) or not np.isfinite(value) or value < least:
+    real = isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, complex, np.complexfloating))
+    if not real or not np.isfinite(value) or value < least:
         raise ArgumentError(f"{where}: {name} must be a finite number of at least {least:g}; got {value!r}")
     return float(value)
 
@@ -53,23 +56,29 @@ class SGD:
             if p.frozen:
                 self.velocity.pop(p.name, None)  # thawed later, it starts from rest
             elif p.grad is not None:
-                p.assign(p.data - self._rate(p) * self._direction(p))
+                self._move(p, p.grad)
 
-    def _rate(self, p: Parameter) -> np.floating:
-        return p.dtype.type(self.lr * p.lr_mult)
-
-    def _direction(self, p: Parameter) -> np.ndarray:
-        g = p.grad
-        if g.shape != p.shape:
-            raise ShapeError(f"SGD: the gradient of {p.name!r} must have shape {p.shape}; got {g.shape}")
-        if self.weight_decay:
-            g = g + p.dtype.type(self.weight_decay) * p.data
-        if not self.momentum:
-            return g
-        v = self.velocity.get(p.name)
-        v = np.array(g) if v is None else p.dtype.type(self.momentum) * v + g
-        self.velocity[p.name] = v
-        return v
+    def _move(self, p: Parameter, grad: np.ndarray) -> None:
+        """One step, a few rows at a time: a dense layer of 10^8 numbers needs one new array, not one an operation."""
+        if grad.shape != p.shape:
+            raise ShapeError(f"SGD: the gradient of {p.name!r} must have shape {p.shape}; got {grad.shape}")
+        number = p.dtype.type
+        rate, momentum, decay = number(self.lr * p.lr_mult), number(self.momentum), number(self.weight_decay)
+        old, new = np.atleast_1d(p.data), np.empty_like(np.atleast_1d(p.data))
+        grad = np.atleast_1d(grad)
+        velocity = None
+        if momentum:
+            velocity = self.velocity.setdefault(p.name, np.zeros_like(old))
+        rows = max(1, ROWS_OF * len(old) // max(old.size, 1))
+        for start in range(0, len(old), rows):
+            part = slice(start, start + rows)
+            direction = grad[part] + decay * old[part] if decay else grad[part]
+            if velocity is not None:
+                velocity[part] *= momentum
+                velocity[part] += direction
+                direction = velocity[part]
+            np.subtract(old[part], rate * direction, out=new[part])
+        p.assign(new.reshape(p.shape))
 
 
 class StepSchedule:

@@ -38,7 +38,8 @@ def _product(x, w, transposed, b, relu, y, first, step, vertical, horizontal, re
     """y[n, first + p * step] = b + windows of x times w.
 
     x: (N, H, W, C). w: (G, K, O / G), or (G, O / G, K) if `transposed`. b: (O,) or (0,). y: (N, ., ., O).
-    relu: negative results become 0. first, step: where windows (0, 0), (1, 1) go in y. Each of `lanes` takes every lanes-th block.
+    relu: negative results become 0. first, step: where windows (0, 0), (1, 1) go in y. Each of `lanes` takes
+    every lanes-th block.
     """
     batch, stored = x.shape[0], x.shape[3]
     groups = w.shape[0]

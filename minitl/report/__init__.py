@@ -1,0 +1,6 @@
+"""Reports: one self-contained page, its pictures and numbers as files, and the weights."""
+
+from .plots import confusion_plot, curves_plot
+from .write import write_report
+
+__all__ = ["confusion_plot", "curves_plot", "write_report"]

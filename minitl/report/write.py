@@ -1,0 +1,94 @@
+"""A report's files: all made in memory first, then each written beside its place and renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from ..data import Dataset
+from ..errors import ArgumentError, DataError, WeightError
+from ..train import Trainer
+from ..weights import atomic
+from .page import page
+from .plots import confusion_plot, curves_plot
+
+
+def write_report(
+    source: Trainer | dict[str, Any], folder: str | os.PathLike[str], data: Dataset | None = None
+) -> list[Path]:
+    """Writes report.html, confusion.png and metrics.json, and for a Trainer also curves.png and weights.h5.
+
+    source: a Trainer, whose validation pictures are evaluated (or training pictures where it has no others), or what
+    `evaluate` returned. data: shows the pictures of wrong answers in the latter case; a Trainer knows its own. The
+    folder is made if need be. Returns the files. Raises DataError in one line where they cannot be written; each
+    file is whole or not there.
+    """
+    details: dict[str, Any] = {}
+    if isinstance(source, Trainer):
+        result = source.evaluate("val" if source.data.val else "train")
+        data, plan = source.data, source.net.plan(source.lr)
+        details = {"name": source.net.name, "plan": plan, "settings": source.settings, "history": source.history}
+    elif isinstance(source, dict) and "confusion" in source:
+        result = source
+    else:
+        raise ArgumentError(f"write_report: needs a Trainer or what evaluate() returned; got {type(source).__name__}")
+    plots = {"confusion": confusion_plot(result["confusion"], list(result["per_class"]))}
+    if details.get("history"):
+        plots["curves"] = curves_plot(details["history"], result["majority_baseline"])
+    contents = {f"{name}.png": png for name, png in plots.items()}
+    contents["metrics.json"] = _metrics(result, details)
+    contents["report.html"] = page(result, plots, data=data, **details).encode("utf-8", "replace")
+    return _write(Path(folder), contents, source.net if isinstance(source, Trainer) else None)
+
+
+def _metrics(result: dict[str, Any], details: dict[str, Any]) -> bytes:
+    """Everything measured, for programs."""
+    numbers: dict[str, Any] = {"evaluation": result}
+    if details:
+        history, plan = details["history"], details["plan"]
+        numbers |= {
+            "network": details["name"],
+            "settings": details["settings"],
+            "trained": plan.trained,
+            "frozen": plan.frozen,
+            "history": list(history),
+            "start": history.start,
+            "best_epoch": history.best,
+            "interrupted": history.interrupted,
+        }
+    return (json.dumps(_finite(numbers), indent=1, allow_nan=False) + "\n").encode()
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN or Inf: null takes their place."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write(folder: Path, contents: dict[str, bytes], net: Any) -> list[Path]:
+    made = not folder.exists()
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if net is not None:  # the largest and dearest first
+            net.save(folder / "weights.h5")
+            written.append(folder / "weights.h5")
+        for name, content in contents.items():
+            atomic.write_bytes(folder / name, content)
+            written.append(folder / name)
+    except (OSError, WeightError) as error:
+        if made:
+            with contextlib.suppress(OSError):  # not empty: what is there is whole
+                folder.rmdir()
+        if isinstance(error, WeightError):
+            raise DataError(f"report: {error}") from error
+        remedy = atomic.REMEDY.get(error.errno or 0, "choose another path")
+        raise DataError(f"report: {folder}: the folder cannot be made ({error.strerror or error}); {remedy}") from error
+    return written

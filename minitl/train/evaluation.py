@@ -1,0 +1,129 @@
+"""Evaluation: every picture of a split in its own order, with path, truth and answer kept together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from ..autograd import no_grad
+from ..data import Dataset, FrozenValues, Item
+from ..data.features import scores_node
+from ..errors import DataError, GraphError
+from ..nn.inference import BLOCK, blocks
+
+if TYPE_CHECKING:
+    from ..nn import Network
+
+
+def evaluate(net: Network, data: Dataset, split: str = "val", workers: int = 2) -> dict[str, Any]:
+    """How well `net` answers on a split of `data`: in order, every picture, in inference mode.
+
+    Returns {"split", "pictures", "accuracy", "loss" (mean cross-entropy), "majority_baseline" (share of the most
+    frequent class), "per_class": {name: {"precision", "recall", "f1", "support"}}, "confusion" (rows: truth, columns:
+    answers), "predictions": [{"path", "truth", "prediction", "probability"}], "skipped": [(path, reason)]}.
+    A ratio without a case (precision of a class never answered) is 0. Raises DataError for a split without pictures
+    or classes that are not the network's.
+    """
+    check_classes(net, data)
+    return summary(FrozenValues(net, keep=False, workers=workers), data, split)
+
+
+def check_classes(net: Network, data: Dataset) -> None:
+    """Raises unless the network has an output a class, under the same names in the same order."""
+    if net.classes is not None and list(net.classes) != list(data.classes):
+        raise DataError(
+            f"{net.name}: answers {_named(net.classes)}, but the data has {_named(data.classes)}; "
+            "load it with tl.load(file, classes=data.classes), or the data with classes=net.classes"
+        )
+    if net.input_shape is None:
+        return
+    shape = net.graph.shapes(net.input_shape)[scores_node(net)]
+    if shape != (len(data.classes),):
+        raise _wrong_output(net, shape, len(data.classes))
+
+
+def _wrong_output(net: Network, shape: tuple[int, ...], count: int) -> GraphError:
+    return GraphError(
+        f"{net.name}: ends in an output of shape {shape}, but the data has {count} classes; "
+        "give it a head with tl.load(file, classes=data.classes)"
+    )
+
+
+def _named(names: Sequence[str], most: int = 5) -> str:
+    more = f", … ({len(names)} classes)" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def answers(
+    values: FrozenValues, items: Sequence[Item], classes: Sequence[str]
+) -> tuple[list[Item], np.ndarray, np.ndarray]:
+    """(items that could be read, probabilities (N, K), their logarithms), in order, float64."""
+    net, cut, end = values.net, values.cut, scores_node(values.net)
+    seen: list[Item] = []
+
+    def rows() -> Iterator[np.ndarray]:
+        for item, value in values.stream(items):
+            seen.append(item)
+            yield value
+
+    scores = []
+    for block, count in blocks(rows(), BLOCK):
+        with no_grad():
+            scores.append(net.run(block, after=cut, upto=end).data[:count].astype(np.float64))
+    if not seen:
+        raise DataError("evaluate: the split has no picture that can be read; check val= or the folder")
+    raw = np.concatenate(scores)
+    if raw.shape[1:] != (len(classes),):
+        raise _wrong_output(net, raw.shape[1:], len(classes))
+    shifted = raw - raw.max(1, keepdims=True)
+    powers = np.exp(shifted)
+    total = powers.sum(1, keepdims=True)
+    return seen, powers / total, shifted - np.log(total)
+
+
+def accuracy_and_loss(values: FrozenValues, data: Dataset, split: str) -> tuple[float, float, np.ndarray]:
+    """(accuracy, mean cross-entropy, answer of each picture)."""
+    seen, _, logs = answers(values, data.split(split), data.classes)
+    labels, found = np.array([item.label for item in seen]), logs.argmax(1)
+    return float((found == labels).mean()), float(-logs[np.arange(len(seen)), labels].mean()), found
+
+
+def summary(values: FrozenValues, data: Dataset, split: str) -> dict[str, Any]:
+    """See `evaluate`."""
+    items = data.split(split)
+    if not items:
+        raise DataError(f"evaluate: the split {split!r} has no pictures; load the data with another val=")
+    seen, probabilities, logs = answers(values, items, data.classes)
+    labels, found = np.array([item.label for item in seen]), logs.argmax(1)
+    every = np.arange(len(data.classes))
+    table = precision_recall_fscore_support(labels, found, labels=every, zero_division=0.0)
+    names = ("precision", "recall", "f1", "support")
+    per_class = {
+        name: {key: float(column[i]) for key, column in zip(names, table, strict=True)}
+        for i, name in enumerate(data.classes)
+    }
+    for row in per_class.values():
+        row["support"] = int(row["support"])
+    skipped = {item.name: values.skipped[item.name] for item in items if item.name in values.skipped}
+    return {
+        "split": split,
+        "pictures": len(seen),
+        "accuracy": float((found == labels).mean()),
+        "loss": float(-logs[np.arange(len(seen)), labels].mean()),
+        "majority_baseline": float(np.bincount(labels).max() / len(labels)),
+        "per_class": per_class,
+        "confusion": confusion_matrix(labels, found, labels=every).tolist(),
+        "predictions": [
+            {
+                "path": item.name,
+                "truth": data.classes[item.label],
+                "prediction": data.classes[int(answer)],
+                "probability": float(row[answer]),
+            }
+            for item, answer, row in zip(seen, found, probabilities, strict=True)
+        ],
+        "skipped": list(skipped.items()),
+    }

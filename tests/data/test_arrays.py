@@ -1,0 +1,50 @@
+"""Pictures in memory."""
+
+import numpy as np
+import pytest
+
+from minitl import data
+from minitl.errors import DataError
+
+RNG = np.random.default_rng(0)
+COLOUR = RNG.integers(0, 256, (12, 6, 5, 3), np.uint8)
+LABELS = np.arange(12) % 3
+
+
+def test_colour_and_grey():
+    found = data.arrays(COLOUR, LABELS, ["a", "b", "c"], val=0.25)
+    assert found.classes == ("a", "b", "c")
+    assert found.counts("val") == {"a": 1, "b": 1, "c": 1}
+    assert all(found.classes[item.label] == "abc"[int(item.name) % 3] for item in found.train + found.val)
+    assert np.array_equal(found.train[0].picture(), COLOUR[int(found.train[0].name)])
+    grey = data.arrays(COLOUR[..., 0], LABELS)
+    assert grey.classes == ("0", "1", "2")
+    assert grey.train[0].picture().shape == (6, 5, 3)
+    assert np.ptp(grey.train[0].picture(), axis=2).max() == 0
+
+
+def test_validation_pictures_of_their_own():
+    found = data.arrays(COLOUR, LABELS, val=(COLOUR[:3], LABELS[:3]))
+    assert (len(found.train), len(found.val)) == (12, 3)
+    assert len({item.name for item in found.train + found.val}) == 15
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "options", "words"),
+    [
+        (COLOUR.astype(np.float32), LABELS, {}, "uint8 RGB .* got float32 of shape .12, 6, 5, 3."),
+        (COLOUR.transpose(0, 3, 1, 2), LABELS, {}, "raw pictures"),
+        (COLOUR, LABELS[:5], {}, "12 pictures, so its labels must have shape .12,."),
+        (COLOUR, LABELS - 1, {}, "whole numbers from 0"),
+        (COLOUR, LABELS * 1.0, {}, "whole numbers from 0"),
+        (COLOUR, LABELS, {"classes": ["a", "b"]}, "label 2 has no name"),
+        (COLOUR, LABELS, {"classes": ["a", "b", "c", "d"]}, "class 'd' has no readable picture"),
+        (COLOUR, LABELS * 0, {}, "one class only"),
+        (COLOUR[:0], LABELS[:0], {}, "holds no picture"),
+        (COLOUR, LABELS, {"val": (COLOUR,)}, "x_val, y_val"),
+        (COLOUR, LABELS, {"val": (COLOUR[:2], LABELS[:2])}, "class '2' has no readable picture to validate on"),
+    ],
+)
+def test_what_is_no_data_is_refused(x, y, options, words):
+    with pytest.raises(DataError, match=words):
+        data.arrays(x, y, **options)
