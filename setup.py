@@ -1,5 +1,7 @@
 """Packaging. The folders kernels/ and weights/ are installed inside minitl (see package_dir)."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 
@@ -11,19 +13,23 @@ def packages() -> list[str]:
     return names
 
 
-TEST = ["pytest>=8", "hypothesis>=6.100"]
+EXTRAS = {
+    "test": ["pytest>=8", "hypothesis>=6.100"],
+    "bench": ["torch==2.13.0"],  # what benchmarks/ and the comparisons in tests/ measure against
+}
 
 setup(
     name="minitl",
     version="0.1.0",
     description="A from-scratch CNN engine for transfer learning: readable autograd over its own kernels",
-    long_description=open("README.md", encoding="utf-8").read(),
+    long_description=Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    keywords="convolutional neural network, transfer learning, autograd, numba, education",
     python_requires=">=3.11",
     package_dir={"minitl": "minitl", "minitl.kernels": "kernels", "minitl.weights": "weights"},
     packages=packages(),
-    package_data={"minitl": ["py.typed"], "minitl.weights": ["embedded/*.h5", "embedded/*.md", "*.json"]},
+    package_data={"minitl": ["py.typed"], "minitl.weights": ["embedded/*.h5", "embedded/*.md"]},
     install_requires=[
         "numpy>=2.0",
         "numba>=0.60",
@@ -34,8 +40,7 @@ setup(
         "scikit-learn>=1.4",
         "matplotlib>=3.8",
         "tqdm>=4.66",
-        "pooch>=1.8",
     ],
-    extras_require={"test": TEST},
+    extras_require=EXTRAS,
     entry_points={"console_scripts": ["minitl = minitl.cli:main"]},
 )

@@ -1,0 +1,89 @@
+"""Turns a folder of pictures and a weight file into a classifier, and writes a report with its weights.
+
+PHOTOS holds one folder a class, or train/ and val/ with one folder a class each. The classifier of the weight file
+is replaced by a new head for these classes; all else is frozen unless --freeze, --freeze-upto or --unfreeze say
+otherwise. Patterns are layer names with * for any characters, such as 'conv5_*'.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import minitl as tl
+
+from ..transfer import HEADS
+from . import INTERRUPTED, common, evaluate
+
+EXAMPLE = "minitl train photos/ --weights vgg16.h5 --out run/ --unfreeze 'conv5_*' --lr-mult 'conv5_*=0.1'"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's arguments."""
+    parser.add_argument("photos", metavar="PHOTOS", type=Path, help="folder of labelled pictures")
+    parser.add_argument("--weights", required=True, metavar="FILE", help="a weight file, or small_vgg_mnist")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the report and the weights")
+    parser.add_argument("--force", action="store_true", help="write into a folder that is not empty")
+    parser.add_argument("--head", choices=HEADS, default="auto", help="kind of the new head (default: auto)")
+    what = parser.add_argument_group("what is trained, at which rate")
+    what.add_argument("--freeze", action="append", metavar="PATTERN", help="freeze these layers and no others")
+    what.add_argument("--freeze-upto", metavar="LAYER", help="freeze this layer, all that leads to it, and no others")
+    what.add_argument("--unfreeze", action="append", default=[], metavar="PATTERN", help="train these layers too")
+    what.add_argument("--lr", type=common.at_least(0, float), help="base learning rate (default: measured)")
+    what.add_argument(
+        "--lr-mult",
+        action="append",
+        default=[],
+        type=common.key_value,
+        metavar="PATTERN=X",
+        help="these layers learn at X times the base rate",
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument("--epochs", type=common.at_least(1), default=20, help="default: 20")
+    how.add_argument("--batch-size", type=common.at_least(1), default=16, help="pictures a step (default: 16)")
+    how.add_argument(
+        "--val", type=common.at_least(0, float, 1), default=0.2, help="share to validate on (default: 0.2)"
+    )
+    how.add_argument("--class-weight", choices=["auto"], help="auto: rare classes weigh as much as frequent ones")
+    how.add_argument("--seed", type=common.at_least(0), default=0, help="same seed, same result (default: 0)")
+    how.add_argument("--no-progress", action="store_true", help="no progress bars, no talk while working")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains, evaluates, and writes the report."""
+    common.check_fresh(args.out, args.force)
+    data = tl.data.folder(args.photos, val=args.val, seed=args.seed)
+    if args.no_progress:  # otherwise fit says so
+        common.report_failed((Path(name), f"set aside: {reason}") for name, reason in data.skipped)
+    net = tl.load(args.weights, classes=data.classes, head=args.head, seed=args.seed)
+    choose(net, args)
+    trainer = tl.Trainer(
+        net,
+        data,
+        lr=args.lr,
+        batch_size=args.batch_size,
+        class_weight=args.class_weight,
+        seed=args.seed,
+        progress=not args.no_progress,
+    )
+    print(net.plan(args.lr))
+    with common.results(args.out):
+        history = trainer.fit(epochs=args.epochs)
+        if data.val:
+            print(evaluate.summary(trainer.evaluate("val")))
+        tl.write_report(trainer, args.out)
+    print(f"report: {args.out / 'report.html'}")
+    print(f"weights: {args.out / 'weights.h5'}; try: minitl predict {args.out / 'weights.h5'} PICTURES")
+    return INTERRUPTED if history.interrupted else 0
+
+
+def choose(net: tl.Network, args: argparse.Namespace) -> None:
+    """Freezes and sets rates as asked; the backbone is frozen if nothing is said."""
+    if args.freeze or args.freeze_upto:
+        net.unfreeze()
+        net.freeze(*args.freeze or (), upto=args.freeze_upto)
+    else:
+        net.freeze_backbone()
+    if args.unfreeze:
+        net.unfreeze(*args.unfreeze)
+    net.set_lr(dict(args.lr_mult))

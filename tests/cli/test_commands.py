@@ -1,0 +1,173 @@
+"""predict, features, inspect, convert and kernels on small files."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from minitl import kernels
+
+
+def test_predict_shows_a_table(minitl, weights, photos):
+    outcome = minitl("predict", weights, photos)
+    assert outcome.status == 0
+    assert outcome.out.count("%") == 20
+    assert "rayé" in outcome.out
+
+
+def test_predict_json_and_csv_agree(minitl, weights, photos, tmp_path):
+    answers = json.loads(minitl("predict", weights, photos, "--topk", 2, "--json").out)
+    assert answers["failed"] == []
+    assert len(answers["answers"]) == 20
+    for answer in answers["answers"]:
+        assert [p["index"] for p in answer["predictions"]] in ([0, 1], [1, 0])
+    outcome = minitl("predict", weights, photos, "--topk", 2, "--csv", tmp_path / "a.csv")
+    assert outcome.status == 0
+    with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 40
+    first = answers["answers"][0]
+    assert rows[0]["file"] == first["file"]
+    assert rows[0]["class"] == first["predictions"][0]["name"]
+
+
+def test_predict_names_what_it_cannot_read_and_goes_on(minitl, weights, photos, tmp_path):
+    broken, empty, missing = tmp_path / "broken.jpg", tmp_path / "empty.png", tmp_path / "missing.png"
+    broken.write_bytes(b"no picture at all")
+    empty.touch()
+    good = sorted((photos / "flat").iterdir())[0]
+    outcome = minitl("predict", weights, broken, good, empty, missing)
+    assert outcome.status == 1
+    assert str(good) in outcome.out
+    assert outcome.out.count("%") == 1
+    for file in (broken, empty, missing):
+        assert sum(str(file) in line for line in outcome.err.splitlines()) == 1
+
+
+def test_a_picture_gets_the_same_answer_in_any_company(minitl, weights, photos):
+    every = json.loads(minitl("predict", weights, photos, "--json").out)["answers"]
+    for answer in every[::7]:
+        alone = json.loads(minitl("predict", weights, answer["file"], "--json").out)["answers"]
+        assert alone == [answer]
+
+
+def test_predict_refuses_a_folder_without_pictures(minitl, weights, tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing to see")
+    outcome = minitl("predict", weights, tmp_path)
+    assert outcome.status == 1
+    assert outcome.err.startswith(f"minitl: {tmp_path}: ")
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("ending", ["npz", "csv", "h5"])
+def test_features_in_three_formats(minitl, weights, photos, tmp_path, ending):
+    out = tmp_path / f"features.{ending}"
+    outcome = minitl("features", weights, photos, "--layer", "pool2", "--out", out)
+    assert outcome.status == 0, outcome.err
+    if ending == "npz":
+        with np.load(out) as file:
+            features, files = file["features"], list(file["files"])
+    elif ending == "h5":
+        with h5py.File(out) as file:
+            features, files = file["features"][()], [name.decode() for name in file["files"]]
+    else:
+        rows = list(csv.reader(out.read_text(encoding="utf-8").splitlines()))
+        assert rows[0][:2] == ["file", "f0"]
+        features, files = np.array([row[1:] for row in rows[1:]], np.float32), [row[0] for row in rows[1:]]
+    assert features.shape == (20, 32 * 7 * 7)
+    assert features.dtype == np.float32
+    assert len(files) == 20
+    assert "rayé" in files[-1]
+
+
+def test_features_are_the_same_in_every_format(minitl, weights, photos, tmp_path):
+    for ending in ("npz", "csv"):
+        minitl("features", weights, photos, "--out", tmp_path / f"f.{ending}")
+    with np.load(tmp_path / "f.npz") as file:
+        binary = file["features"]
+    lines = (tmp_path / "f.csv").read_text(encoding="utf-8").splitlines()[1:]
+    text = np.array([row[1:] for row in csv.reader(lines)], np.float32)
+    assert np.array_equal(binary, text)
+
+
+def test_features_refuses_an_unknown_ending(minitl, weights, photos, tmp_path):
+    outcome = minitl("features", weights, photos, "--out", tmp_path / "features.xlsx")
+    assert outcome.status == 2
+    assert ".npz" in outcome.err
+
+
+def test_features_of_an_unknown_layer_lists_those_there_are(minitl, weights, photos, tmp_path):
+    outcome = minitl("features", weights, photos, "--layer", "fc99", "--out", tmp_path / "f.npz")
+    assert outcome.status == 1
+    assert "conv1_1" in outcome.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_impossible_place_is_one_line(minitl, weights, photos, tmp_path):
+    outcome = minitl("features", weights, photos, "--out", tmp_path / "no" / "such" / "f.npz")
+    assert outcome.status == 1
+    assert str(tmp_path / "no") in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_inspect_tells_all(minitl, weights):
+    outcome = minitl("inspect", weights)
+    assert outcome.status == 0
+    for word in ("all verified", "drawn at random", "Apache-2.0", "flat; rayé", "conv1_1", "16x3x3x3"):
+        assert word in outcome.out
+    facts = json.loads(minitl("inspect", weights, "--json").out)
+    assert facts["verified"] is True
+    assert facts["classes"] == ["flat", "rayé"]
+    assert {"name": "conv1_1.weight", "shape": [16, 3, 3, 3]} in facts["arrays"]
+
+
+def test_inspect_notices_a_changed_number(minitl, weights, tmp_path):
+    copy = tmp_path / "copy.h5"
+    copy.write_bytes(weights.read_bytes())
+    with h5py.File(copy, "r+") as file:
+        file["layers/conv1_1/bias"][0] = 7
+    outcome = minitl("inspect", copy)
+    assert outcome.status == 1
+    assert "conv1_1" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_inspect_of_what_is_no_weight_file(minitl, tmp_path):
+    foreign = tmp_path / "foreign.h5"
+    foreign.write_bytes(b"not HDF5")
+    for path in (foreign, tmp_path / "missing.h5", tmp_path):
+        outcome = minitl("inspect", path)
+        assert outcome.status == 1
+        assert str(path) in outcome.err
+        assert outcome.err.count("\n") == 1
+
+
+def test_convert_refuses_what_it_does_not_know(minitl, tmp_path):
+    source = tmp_path / "strange.h5"
+    with h5py.File(source, "w") as file:
+        file["a/b"] = np.zeros((2, 3), np.float32)
+    outcome = minitl("convert", source, "--out", tmp_path / "out.h5")
+    assert outcome.status == 1
+    assert "a/b" in outcome.err
+    assert not (tmp_path / "out.h5").exists()
+
+
+def test_convert_does_not_write_over_a_file(minitl, weights, tmp_path):
+    there = tmp_path / "there.h5"
+    there.write_bytes(b"mine")
+    outcome = minitl("convert", weights, "--out", there)
+    assert outcome.status == 2
+    assert "--force" in outcome.err
+    assert there.read_bytes() == b"mine"
+
+
+def test_kernels_lists_every_version(minitl):
+    rows = json.loads(minitl("kernels", "--json").out)
+    named = {(row["op"], row["version"]) for row in rows}
+    assert named == {(spec.name, v.name) for spec in kernels.specs().values() for v in spec.versions}
+    assert all(row["available"] == (row["why_not"] is None) for row in rows)
+    assert "conv2d" in minitl("kernels").out

@@ -1,0 +1,179 @@
+"""train and evaluate on a folder of small pictures; pretrain on small files in IDX form."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+import minitl as tl
+from minitl.cli.pretrain import read_idx
+from minitl.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory, photos):
+    """What `minitl train` writes for the flat and striped pictures."""
+    from minitl import cli
+
+    out = tmp_path_factory.mktemp("train") / "run"
+    words = ["train", photos, "--weights", "small_vgg_mnist", "--out", out, "--epochs", 3, "--no-progress"]
+    words += ["--unfreeze", "conv3_*", "--lr-mult", "conv3_*=0.5"]
+    assert cli.main([str(word) for word in words]) == 0
+    return out
+
+
+def test_train_writes_the_report(run_folder):
+    written = {path.name for path in run_folder.iterdir()}
+    assert written == {"report.html", "curves.png", "confusion.png", "metrics.json", "weights.h5"}
+    numbers = json.loads((run_folder / "metrics.json").read_text(encoding="utf-8"))
+    assert len(numbers["history"]) == 3
+
+
+def test_train_leaves_frozen_layers_alone(run_folder):
+    before, after = tl.load("small_vgg_mnist").state(), tl.load(run_folder / "weights.h5").state()
+    for layer in ("conv1_1", "conv1_2", "conv2_1", "conv2_2"):
+        assert np.array_equal(before[layer]["weight"], after[layer]["weight"])
+    assert "head" in after
+
+
+def test_the_weights_know_their_classes(minitl, run_folder, photos):
+    assert tl.load(run_folder / "weights.h5").classes == ["flat", "rayé"]
+    outcome = minitl("predict", run_folder / "weights.h5", photos)
+    assert outcome.status == 0, outcome.err
+
+
+def test_evaluate_agrees_with_predict(minitl, run_folder, photos):
+    result = json.loads(minitl("evaluate", run_folder / "weights.h5", photos, "--json").out)
+    assert result["pictures"] == 20
+    assert sum(map(sum, result["confusion"])) == 20
+    answers = json.loads(minitl("predict", run_folder / "weights.h5", photos, "--json").out)["answers"]
+    named = {str(photos / p["path"]): p["prediction"] for p in result["predictions"]}
+    assert named == {a["file"]: a["predictions"][0]["name"] for a in answers}
+    shown = minitl("evaluate", run_folder / "weights.h5", photos)
+    assert shown.status == 0
+    assert f"({result['accuracy']:.1%})" in shown.out
+
+
+def test_evaluate_takes_the_part_that_was_held_out(minitl, run_folder, photos):
+    held = json.loads(minitl("evaluate", run_folder / "weights.h5", photos, "--val", 0.2, "--json").out)
+    numbers = json.loads((run_folder / "metrics.json").read_text(encoding="utf-8"))
+    assert held["accuracy"] == numbers["evaluation"]["accuracy"]
+    assert held["pictures"] == numbers["evaluation"]["pictures"]
+
+
+def test_train_does_not_write_over_results(minitl, photos, tmp_path):
+    (tmp_path / "mine.txt").write_text("precious")
+    outcome = minitl("train", photos, "--weights", "small_vgg_mnist", "--out", tmp_path)
+    assert outcome.status == 2
+    assert "--force" in outcome.err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+MISUSES = [
+    (["--unfreeze", "conv99*"], 1, "conv99*"),
+    (["--lr-mult", "conv99*=0.1"], 1, "conv99*"),
+    (["--lr-mult", "conv3_*"], 2, "conv5_*=0.1"),
+    (["--lr", "nan"], 2, "--lr"),
+    (["--epochs", "0"], 2, "--epochs"),
+    (["--val", "1.5"], 2, "--val"),
+    (["--freeze", "*"], 1, "frozen"),
+]
+
+
+@pytest.mark.parametrize(("words", "status", "named"), MISUSES, ids=lambda value: str(value))
+def test_train_says_what_is_wrong_and_leaves_nothing(minitl, photos, tmp_path, words, status, named):
+    out = tmp_path / "run"
+    outcome = minitl("train", photos, "--weights", "small_vgg_mnist", "--out", out, "--no-progress", *words)
+    assert outcome.status == status
+    assert named in outcome.err
+    assert not out.exists()
+
+
+def test_train_on_nothing(minitl, tmp_path):
+    (tmp_path / "photos").mkdir()
+    outcome = minitl("train", tmp_path / "photos", "--weights", "small_vgg_mnist", "--out", tmp_path / "run")
+    assert outcome.status == 1
+    assert outcome.err.startswith("minitl: ")
+    assert outcome.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def _idx(array: np.ndarray) -> bytes:
+    lengths = b"".join(int(n).to_bytes(4, "big") for n in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + lengths + array.tobytes()
+
+
+def test_idx_files_are_read(tmp_path):
+    array = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+    for name, content in (("plain", _idx(array)), ("packed.gz", gzip.compress(_idx(array)))):
+        (tmp_path / name).write_bytes(content)
+        assert np.array_equal(read_idx(tmp_path / name, 3), array)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b + b"\0", lambda b: b[4:], lambda b: b""])
+def test_damaged_idx_files_are_refused(tmp_path, damage):
+    file = tmp_path / "damaged"
+    file.write_bytes(damage(_idx(np.zeros((2, 3, 4), np.uint8))))
+    with pytest.raises(DataError, match="damaged"):
+        read_idx(file, 3)
+
+
+def test_a_damaged_gzip_file_is_refused(tmp_path):
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(_idx(np.zeros((9, 9, 9), np.uint8)))[:-9])
+    with pytest.raises(DataError, match="gzip"):
+        read_idx(tmp_path / "cut.gz", 3)
+
+
+def test_pretrain_writes_half_precision(minitl, tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.arange(40, dtype=np.uint8) % 2
+    pictures = rng.integers(0, 80, (40, 28, 28)).astype(np.uint8)
+    pictures[labels == 1, ::4] += 150
+    (tmp_path / "images").write_bytes(_idx(pictures))
+    (tmp_path / "labels").write_bytes(_idx(labels))
+    words = ("pretrain", tmp_path / "images", tmp_path / "labels", "--epochs", 1, "--no-progress")
+    outcome = minitl(*words, "--out", tmp_path / "net.h5")
+    assert outcome.status == 0, outcome.err
+    assert "held out: " in outcome.out
+    with h5py.File(tmp_path / "net.h5") as file:
+        assert file["layers/conv1_1/weight"].dtype == np.float16
+
+
+def test_what_was_set_aside_is_named_even_without_progress(minitl, photos, tmp_path):
+    (photos / "flat" / "notes.txt").write_text("no picture")
+    try:
+        words = ["train", photos, "--weights", "small_vgg_mnist", "--out", tmp_path / "run", "--epochs", 1]
+        outcome = minitl(*words, "--no-progress")
+    finally:
+        (photos / "flat" / "notes.txt").unlink()
+    assert outcome.status == 0, outcome.err
+    assert "notes.txt" in outcome.err
+
+
+def test_an_interruption_is_quiet_and_leaves_nothing(minitl, monkeypatch, photos, tmp_path):
+    def interrupt(*arguments, **named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tl.Trainer, "fit", interrupt)
+    words = ("train", photos, "--weights", "small_vgg_mnist", "--out", tmp_path / "run", "--no-progress")
+    outcome = minitl(*words)
+    assert outcome.status == 130
+    assert outcome.err == ""
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_demo_writes_its_picture_and_weights(minitl, tmp_path, monkeypatch):
+    from minitl.cli import demo
+
+    monkeypatch.setattr(demo, "EPOCHS", 2)
+    monkeypatch.setattr(demo, "TEST", 40)
+    outcome = minitl("demo", "--out", tmp_path / "demo", "--seeds", 1, "--shots", 2, "--no-progress")
+    assert outcome.status == 0, outcome.err
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"curves.png", "digits.h5"}
+    for way in demo.WAYS:
+        assert way in outcome.out
+    assert tl.load(tmp_path / "demo" / "digits.h5").classes == demo.CLASSES
