@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import numbers
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -212,7 +213,8 @@ class Explanation:
 def why(op: str, *, dtype: Any = "float32", **shapes: Any) -> Explanation:
     """Which version of `op` would serve arrays of these shapes, and why each other would not.
 
-    why("conv2d", x_shape=(8, 3, 224, 224), w_shape=(64, 3, 3, 3), padding=1)
+    why("conv2d", x_shape=(8, 3, 224, 224), w_shape=(64, 3, 3, 3), padding=1). Raises ShapeError for a call
+    that the op itself would refuse.
     """
     kernel = spec(op)
     try:
@@ -220,6 +222,7 @@ def why(op: str, *, dtype: Any = "float32", **shapes: Any) -> Explanation:
     except TypeError as error:
         wanted = ", ".join(p for p in inspect.signature(kernel.dummies).parameters if p != "dtype")
         raise ArgumentError(f"why({op!r}): {error}; it takes {wanted}") from None
+    kernel.check(**arguments)
     forced = kernel.forced()
     chosen, reasons = None, {}
     for version in kernel.versions:
@@ -246,6 +249,12 @@ def check_floats(op: str, **arrays: Any) -> None:
     if len(set(dtypes.values())) > 1 or not set(dtypes.values()) <= set(FLOAT_DTYPES):
         listed = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
         raise ShapeError(f"{op}: arrays must be all float32 or all float64; got {listed}")
+
+
+def check_share(op: str, name: str, value: Any) -> None:
+    """Raises ArgumentError unless `value` is a number from 0 to 1."""
+    if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
+        raise ArgumentError(f"{op}: {name} must be a number from 0 to 1; got {value!r}")
 
 
 def check_shape(op: str, name: str, array: Any, shape: tuple[int, ...], reason: str = "") -> None:

@@ -127,7 +127,7 @@ grad_weight = KernelSpec(
     ),
     dummies=_dummies("grad x geometry"),
     versions=(
-        Version("cpu.gemm", "cpu.gemm_weight:grad_weight", _gemm_serves),
+        Version("cpu.gemm", "cpu.gemm:grad_weight", _gemm_serves),
         Version("reference.im2col", "reference:grad_weight"),
     ),
     oracle="oracle:grad_weight",

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError
-from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
+from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, check_share, dummy
 from ..verify import bounds
 
 Array = np.ndarray
@@ -44,8 +44,7 @@ def _check_labels(op: str, labels: Array, shape: tuple[int, int], class_weight: 
         if not (class_weight >= 0).all():
             at = int(np.flatnonzero(~(class_weight >= 0))[0])
             raise ArgumentError(f"{op}: class_weight must not be negative; class {at} has {class_weight[at]}")
-    if not 0 <= smoothing <= 1:
-        raise ArgumentError(f"{op}: label_smoothing must lie between 0 and 1; got {smoothing}")
+    check_share(op, "label_smoothing", smoothing)
 
 
 def _check_logits(op: str, name: str, logits: Array) -> None:

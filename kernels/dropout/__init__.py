@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError
-from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
+from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, check_share, dummy
 from ..verify import bounds
 
 Array = np.ndarray
@@ -40,8 +40,7 @@ def _check(op: str, name: str, x: Array, p: float, keys: Array, stream: int) -> 
     check_floats(op, **{name: x})
     if x.ndim < 1:
         raise ShapeError(f"{op}: {name} must have at least one axis, the batch; got a scalar")
-    if not 0 <= p <= 1:
-        raise ArgumentError(f"{op}: p must lie between 0 and 1; got {p}")
+    check_share(op, "p", p)
     if keys.dtype != np.uint64:
         raise ShapeError(f"{op}: keys must be uint64, one a picture; got dtype {keys.dtype}")
     check_shape(op, "keys", keys, x.shape[:1], f"one for each row of {name} of shape {x.shape}")

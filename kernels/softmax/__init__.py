@@ -7,7 +7,6 @@ or nothing but -inf, become NaN, as in PyTorch.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,8 +21,8 @@ Array = np.ndarray
 
 def check_axis(op: str, x: Array, axis: int) -> None:
     """Raises ShapeError unless x has `axis` and something along it."""
-    if not -x.ndim <= operator.index(axis) < x.ndim:
-        raise ShapeError(f"{op}: axis {axis} does not exist in an array of shape {x.shape}")
+    if not isinstance(axis, (int, np.integer)) or not -x.ndim <= axis < x.ndim:
+        raise ShapeError(f"{op}: axis {axis!r} does not exist in an array of shape {x.shape}")
     if x.shape[axis] < 1:
         raise ShapeError(f"{op}: axis {axis} of shape {x.shape} is empty; there is nothing to share probability among")
 

@@ -41,7 +41,7 @@ def _uint64(keys: Any) -> Any:
     """NumPy alone would make floats of a list such as [1, 2**63], and wrap negative numbers round."""
     try:
         if isinstance(keys, np.ndarray) and keys.dtype.kind == "u":
-            return keys.astype(np.uint64, copy=False)
+            return keys.astype(np.uint64)  # a copy: backward draws the mask from it again
         return np.array([operator.index(key) for key in keys], np.uint64)
     except (TypeError, OverflowError):
         raise ShapeError(

@@ -16,7 +16,7 @@ class CrossEntropy(Function):
     @staticmethod
     def forward(ctx: Context, logits: Any, labels: Any, class_weight: Any, label_smoothing: float) -> Any:
         if class_weight is not None:
-            class_weight = np.asarray(class_weight, logits.dtype)
+            class_weight = np.array(class_weight, logits.dtype)
         loss, log_probabilities = kernel.forward(logits, labels, class_weight, label_smoothing)
         ctx.save(log_probabilities, labels, class_weight, label_smoothing)
         return loss
@@ -33,7 +33,7 @@ def cross_entropy(logits: Tensor, labels: Any, class_weight: Any = None, label_s
     weighted by them. label_smoothing: from 0 to 1, the share given to all classes alike. Returns a
     scalar. Raises ShapeError for a label outside the classes, naming it.
     """
-    labels = np.asarray(asarray(labels))
+    labels = np.array(asarray(labels))  # copied, as class_weight is: the caller may use the array again before backward
     return apply(
         CrossEntropy, logits, labels=labels, class_weight=asarray(class_weight), label_smoothing=label_smoothing
     )

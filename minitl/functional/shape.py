@@ -114,7 +114,8 @@ def index(x: Tensor, key: Any) -> Tensor:
     parts = key if isinstance(key, tuple) else (key,)
     if any(isinstance(part, Tensor) for part in parts):
         raise ShapeError("indexing: a Tensor holds floats and cannot be an index; use an integer or boolean array")
-    return apply(Index, x, index=key)
+    copied = tuple(np.array(part) if isinstance(part, (np.ndarray, list)) else part for part in parts)
+    return apply(Index, x, index=copied if isinstance(key, tuple) else copied[0])  # backward needs the index of now
 
 
 def _integers(op: str, numbers: tuple[Any, ...]) -> tuple[int, ...]:

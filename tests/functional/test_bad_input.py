@@ -62,7 +62,7 @@ CASES = {
 }
 
 ARGUMENTS = {
-    "dropout_p": (lambda: F.dropout(zeros(1, 3), 1.5, [1]), r"dropout: p must lie between 0 and 1; got 1.5"),
+    "dropout_p": (lambda: F.dropout(zeros(1, 3), 1.5, [1]), r"dropout: p must be a number from 0 to 1; got 1.5"),
     "dropout_stream": (lambda: F.dropout(zeros(1, 3), 0.5, [1], stream=-1), r"dropout: stream must be"),
     "smoothing": (lambda: F.cross_entropy(zeros(1, 3), [1], label_smoothing=2), r"label_smoothing .* got 2"),
     "negative_weight": (

@@ -64,6 +64,23 @@ def test_sums_of_many_float32_numbers_keep_their_digits():
     assert x.mean().item() == np.float32(0.1)
 
 
+def test_arrays_that_the_caller_uses_again_do_not_change_the_gradient():
+    """Labels, keys and indices belong to the call, not to the buffer they came in."""
+
+    def gradient(spoil):
+        x = leaf(np.linspace(-1, 1, 12).reshape(3, 4))
+        labels, keys, rows = np.array([0, 1, 2]), np.array([1, 2, 3], np.uint64), np.array([0, 0, 2])
+        weight, picked = np.array([1, 2, 3, 4], np.float32), [0, 1]
+        loss = F.cross_entropy(x, labels, weight) + F.dropout(x, 0.5, keys).sum() + (x[rows] * x[rows]).sum()
+        loss = loss + x[:, picked].sum()
+        if spoil:
+            labels[:], keys[:], rows[:], weight[:], picked[:] = 3, 9, 1, 7, [3, 3]
+        loss.backward()
+        return x.grad
+
+    assert np.array_equal(gradient(False), gradient(True))
+
+
 def test_empty_batches():
     x = leaf(np.zeros((0, 3, 8, 8)))
     w, b = leaf(np.ones((4, 3, 3, 3))), leaf(np.ones(4))

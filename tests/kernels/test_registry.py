@@ -40,6 +40,19 @@ def test_why_names_a_version_and_a_reason_for_each_other(name):
     assert str(answer).startswith(f"{name}: {answer.chosen}")
 
 
+@pytest.mark.parametrize(
+    ("op", "asked"),
+    [
+        ("conv2d", {"x_shape": (1, 2, 4, 4), "w_shape": (3, 2, 3, 3), "dtype": "int32"}),
+        ("linear", {"x_shape": (2, 5), "w_shape": (3, 7)}),
+        ("softmax", {"x_shape": (2, 5), "axis": 7}),
+    ],
+)
+def test_why_refuses_what_the_op_refuses(op, asked):
+    with pytest.raises(ShapeError, match=f"{op}: "):
+        kernels.why(op, **asked)
+
+
 @pytest.mark.parametrize("name", SPECS)
 def test_the_cost_is_positive_and_known_from_shapes(name):
     spec = SPECS[name]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from minitl import kernels
@@ -48,9 +48,7 @@ def test_has_an_oracle_and_cases(spec):
 def test_agrees_with_the_oracle(spec, version, data):
     call = data.draw(spec.load(spec.cases)())
     spec.check(**call)
-    reason = spec.reason_against(version, call)
-    if reason is not None:
-        return  # the register will not choose it here
+    assume(spec.reason_against(version, call) is None)  # otherwise the register will not choose it
     inputs = [a for value in call.values() for a in arrays_in(value)]
     before = [a.tobytes() for a in inputs]
 

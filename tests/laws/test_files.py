@@ -21,6 +21,19 @@ def test_the_heart_fits_an_evening(library):
     assert sum(lines.values()) < HEART, lines
 
 
+def test_compiled_code_calls_only_its_own_file(library):
+    """Numba's disk cache watches one file a function: a compiled helper from elsewhere could change unnoticed."""
+    compiled = [s for s in library if re.search(r"@(numba\.)?njit\(.*cache=True", s.text)]
+    assert compiled
+    jitted = {name for s in compiled for name in re.findall(r"^@(?:numba\.)?njit.*\ndef (\w+)", s.text, re.M)}
+    wrong = []
+    for s in compiled:
+        for node in ast.walk(ast.parse(s.text)):
+            if isinstance(node, ast.ImportFrom):
+                wrong += [f"{s.path}: {alias.name}" for alias in node.names if alias.name in jitted]
+    assert not wrong, wrong
+
+
 def test_nothing_is_left_unfinished(everything):
     marks = [
         f"{s.path}:{i}: {line.strip()}"

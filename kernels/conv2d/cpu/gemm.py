@@ -1,30 +1,144 @@
-"""Convolution and its input gradient as matrix products of cache-sized blocks of windows.
+"""Convolution and its gradients as matrix products of cache-sized blocks of windows.
 
 The windows of a block of output pixels are gathered into a small panel, which BLAS multiplies by the
 filters while it is still in cache; the full im2col matrix never exists. A 1x1 convolution of stride 1
 multiplies the image itself. The input gradient is the same computation with output and input exchanged:
 of each residue class of input pixels modulo the stride, every pixel sees the same taps of the filter at
-evenly spaced output pixels (the phases of Dumoulin & Visin, 2016, chapter 4, without their zeros).
+evenly spaced output pixels (the phases of Dumoulin & Visin, 2016, chapter 4, without their zeros). The
+weight gradient multiplies the output gradients of a block of pixels by those pixels' windows.
 
-Blocks are cut by geometry alone and never cross an image, so an image's result has the same bits in any
-batch and on any number of threads.
+Work is cut by geometry alone and blocks never cross an image, so an image's result has the same bits in any
+batch, and every result on any number of threads.
+
+All compiled code is in this one file because Numba's disk cache watches the file of the function that Python
+calls, and no other: a helper elsewhere could change while its old code ran on.
 """
 
 from __future__ import annotations
 
 from math import gcd
+from typing import NamedTuple
 
 import numpy as np
 from numba import get_num_threads, njit, prange
 
 from ...geometry import ConvGeometry
-from .windows import Axis, add, channels_last, copy, forward_axes, gather, rectify
 
 # BLAS copies the filters once a block, so deep filters want many pixels a block: more than fit in L2, where the
 # panel streams through at little cost beside the arithmetic on it.
 PANEL_BYTES = 1 << 23
 BLOCK = (64, 512)  # output pixels a block at least and at most
 HALVED = 256  # from this many pixels on an image makes two blocks, so that two threads can share one image
+
+# The same for the weight gradient
+WEIGHT_DEPTH = 512  # columns of the product that a task gathers at most, unless one tap has more
+WEIGHT_PANEL_BYTES = 1 << 20
+WEIGHT_BLOCK = (64, 1024)  # pixels a block at least and at most
+WEIGHT_TASKS = 16  # enough to keep threads evenly busy, and few enough partial sums to add
+
+
+class Axis(NamedTuple):
+    """count windows of `taps` pixels each, along one axis."""
+
+    count: int
+    stride: int
+    start: int
+    taps: int
+    step: int
+
+
+def forward_axes(g: ConvGeometry) -> tuple[Axis, Axis]:
+    """The windows that the forward pass sees, vertically and horizontally."""
+    vertical, horizontal = (
+        Axis(g.output[a], g.stride[a], -g.padding[a][0], g.kernel[a], g.dilation[a]) for a in (0, 1)
+    )
+    return vertical, horizontal
+
+
+def channels_last(x: np.ndarray) -> np.ndarray:
+    """(N, C, H, W) in any strides -> (N, H, W, C) in C order; no copy if it lies so already.
+
+    Compiled code sees one kind of array only: each further kind (read-only, strided) would compile again.
+    """
+    return np.require(x.transpose(0, 2, 3, 1), requirements="CAW")
+
+
+@njit(cache=True, nogil=True)
+def gather(panel, x, n, channel, channels, first, rows, tap, taps, vertical, horizontal, replicate):
+    """Row i of `panel` (rows, taps * channels) becomes window first + i of image n.
+
+    x: (N, H, W, C) in C order. Of each window, taps tap ... tap + taps - 1, and of each tap `channels` values
+    from `channel` on. Windows and taps are numbered row by row. Pixels outside are 0, or those of the
+    nearest edge if `replicate`.
+    """
+    height, width, stored = x.shape[1], x.shape[2], x.shape[3]
+    pixels, out = x.reshape(x.size), panel.reshape(panel.size)
+    across = horizontal.taps
+    whole = channels == stored and horizontal.step == 1  # then the taps of one row lie side by side
+    p, q = first // horizontal.count, first % horizontal.count
+    at = 0
+    for _ in range(rows):
+        for r in range(tap // across, (tap + taps - 1) // across + 1):
+            i = vertical.start + p * vertical.stride + r * vertical.step
+            if replicate:
+                i = min(max(i, 0), height - 1)
+            s, stop = max(tap - r * across, 0), min(tap + taps - r * across, across)
+            j = horizontal.start + q * horizontal.stride + s * horizontal.step
+            above = (n * height + i) * width
+            run = (stop - s) * channels
+            if i < 0 or i >= height:
+                clear(out, at, run)
+                at += run
+            elif whole and j >= 0 and j + stop - s <= width:
+                copy(out, at, pixels, (above + j) * stored, run)
+                at += run
+            else:
+                for _ in range(s, stop):
+                    seen = min(max(j, 0), width - 1) if replicate else j
+                    if 0 <= seen < width:
+                        copy(out, at, pixels, (above + seen) * stored + channel, channels)
+                    else:
+                        clear(out, at, channels)
+                    at += channels
+                    j += horizontal.step
+        q += 1
+        if q == horizontal.count:
+            q = 0
+            p += 1
+
+
+# The loops below count in unsigned integers: an index that might be negative could mean one from the end, and
+# that question at every element keeps the compiler from vectorising (3 to 5 times slower).
+
+
+@njit(cache=True, nogil=True)
+def copy(to, at, source, first, count):
+    """to[at : at + count] = source[first : first + count], all in one dimension."""
+    for e in range(np.uint64(count)):
+        to[np.uint64(at) + e] = source[np.uint64(first) + e]
+
+
+@njit(cache=True, nogil=True)
+def add(to, at, source, first, count):
+    """to[at : at + count] += source[first : first + count], all in one dimension."""
+    for e in range(np.uint64(count)):
+        to[np.uint64(at) + e] += source[np.uint64(first) + e]
+
+
+@njit(cache=True, nogil=True)
+def rectify(to, at, count):
+    """to[at : at + count] = max(., 0), in one dimension; NaN stays."""
+    zero = to.dtype.type(0)
+    for e in range(np.uint64(count)):
+        value = to[np.uint64(at) + e]
+        to[np.uint64(at) + e] = zero if value < zero else value
+
+
+@njit(cache=True, nogil=True)
+def clear(to, at, count):
+    """to[at : at + count] = 0, in one dimension."""
+    for e in range(np.uint64(count)):
+        to[np.uint64(at) + e] = 0
 
 
 def _block(pixels: int, depth: int, itemsize: int) -> int:
@@ -149,3 +263,67 @@ def _grad_replicated(grad, w, g: ConvGeometry):
     padded[..., left] += padded[..., :left].sum(3)
     padded[..., left + width - 1] += padded[..., left + width :].sum(3)
     return padded[:, :, top : top + height, left : left + width]
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _products(grad, x, groups, vertical, horizontal, replicate, block, tap_step, parts, lanes):
+    """Partial sums (parts, O, R S c): part i is of the i-th of `parts` runs of blocks of all pixels of all images.
+
+    grad: (N, P, Q, O). x: (N, H, W, C). A task takes `tap_step` taps and one part; each of `lanes` takes
+    every lanes-th task.
+    """
+    batch, filters, channels = grad.shape[0], grad.shape[3] // groups, x.shape[3] // groups
+    taps = vertical.taps * horizontal.taps
+    pixels = vertical.count * horizontal.count
+    blocks = (pixels + block - 1) // block
+    runs = (taps + tap_step - 1) // tap_step
+    grads, flat = grad.reshape((batch, pixels, grad.shape[3])), grad.reshape(grad.size)
+    sums = np.empty((parts, grad.shape[3], taps * channels), x.dtype)
+    every = sums.reshape(sums.size)
+    for lane in prange(lanes):
+        panels = np.empty(block * tap_step * channels, x.dtype)
+        some = np.empty(block * filters if groups > 1 else 0, x.dtype)
+        products = np.empty(filters * tap_step * channels, x.dtype)
+        for task in range(lane, parts * runs * groups, lanes):
+            part, g, tap = task // (runs * groups), task // runs % groups, task % runs * tap_step
+            seen = min(tap_step, taps - tap)
+            depth = seen * channels
+            panel = panels[: block * depth].reshape((block, depth))
+            product = products[: filters * depth].reshape((filters, depth))
+            total = ((part * groups + g) * filters * taps + tap) * channels  # where in `every` this task's sum starts
+            for o in range(filters):
+                clear(every, total + o * taps * channels, depth)
+            for at in range(batch * blocks * part // parts, batch * blocks * (part + 1) // parts):
+                n, start = at // blocks, at % blocks * block
+                rows = min(block, pixels - start)
+                gather(panel, x, n, g * channels, channels, start, rows, tap, seen, vertical, horizontal, replicate)
+                if groups > 1:
+                    for row in range(rows):
+                        pixel = (n * pixels + start + row) * grad.shape[3]
+                        copy(some, row * filters, flat, pixel + g * filters, filters)
+                    wanted = some[: rows * filters].reshape((rows, filters))
+                else:
+                    wanted = grads[n, start : start + rows]
+                np.dot(wanted.T, panel[:rows], product)
+                for o in range(filters):
+                    add(every, total + o * taps * channels, products, o * depth, depth)
+    return sums
+
+
+def grad_weight(grad, x, geometry):
+    g = geometry
+    channels, taps = g.in_channels // g.groups, g.kernel[0] * g.kernel[1]
+    tap_step = min(max(WEIGHT_DEPTH // channels, 1), taps)
+    pixels = g.output[0] * g.output[1]
+    most = min(max(WEIGHT_PANEL_BYTES // (tap_step * channels * x.itemsize), WEIGHT_BLOCK[0]), WEIGHT_BLOCK[1])
+    block = -(-pixels // -(-pixels // most))
+    tasks = -(-taps // tap_step) * g.groups
+    parts = min(-(-WEIGHT_TASKS // tasks), max(g.batch * -(-pixels // block), 1))
+    sums = _products(
+        channels_last(grad), channels_last(x), g.groups, *forward_axes(g), g.padding_mode == "replicate",
+        block, tap_step, parts, get_num_threads(),
+    )  # fmt: skip
+    gw = sums[0]
+    for part in sums[1:]:
+        gw += part
+    return np.ascontiguousarray(gw.reshape(g.out_channels, *g.kernel, channels).transpose(0, 3, 1, 2))
