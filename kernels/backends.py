@@ -47,6 +47,35 @@ def _start_threads() -> None:
         del os.environ[name]
 
 
+def _fork_unsafe() -> str | None:
+    """Why compiled kernels cannot run in this process, or None.
+
+    GNU OpenMP ends a process that was forked from one whose threads it had started.
+    """
+    return (
+        "this process was forked after kernels had run; start workers with multiprocessing.get_context('spawn'), "
+        'or use kernels.using("reference")'
+        if _forked
+        else None
+    )
+
+
+_forked = False
+
+
+def _after_fork_in_child() -> None:
+    global _turn, _forked
+    _turn = threading.RLock()  # another thread of the parent may have held it
+    if _start_threads.cache_info().currsize:
+        import numba
+
+        _forked = numba.threading_layer() == "omp"
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
 @contextmanager
 def _one_parallel_kernel() -> Iterator[None]:
     """Holds the turn; BLAS runs on one thread inside each of Numba's threads."""
@@ -56,13 +85,10 @@ def _one_parallel_kernel() -> Iterator[None]:
             yield
 
 
-def _needs(module: str, package: str) -> Callable[[], str | None]:
-    @cache
-    def unavailable() -> str | None:
-        found = importlib.util.find_spec(module) is not None
-        return None if found else f"{module} is not installed (pip install {package})"
-
-    return unavailable
+@cache
+def _missing(module: str, package: str) -> str | None:
+    found = importlib.util.find_spec(module) is not None
+    return None if found else f"{module} is not installed (pip install {package})"
 
 
 @dataclass(frozen=True)
@@ -75,7 +101,7 @@ class Backend:
 
 
 BACKENDS = {
-    "cpu": Backend("NumPy", _needs("numba", "numba"), _one_parallel_kernel),
+    "cpu": Backend("NumPy", lambda: _missing("numba", "numba") or _fork_unsafe(), _one_parallel_kernel),
     "reference": Backend("NumPy", lambda: None),
 }
 

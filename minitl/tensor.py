@@ -63,6 +63,9 @@ class Tensor:
     def dtype(self) -> np.dtype:
         return self._array.dtype
 
+    def __contains__(self, number: Any) -> bool:
+        return number in self._array
+
     def __len__(self) -> int:
         if not self.ndim:
             raise ShapeError("len() of a tensor without axes")
@@ -151,6 +154,8 @@ class Parameter(Tensor):
     def assign(self, array: Any) -> None:
         """Overwrites the numbers, the one way to do so. Raises the version, so packed copies are made anew."""
         new = np.asarray(array)
+        if new.dtype.kind not in "fiub":
+            raise ShapeError(f"parameter {self.name!r}: assign needs numbers; got {new.dtype}")
         if new.shape != self.shape:
             raise ShapeError(f"parameter {self.name!r}: assign needs shape {self.shape}; got {new.shape}")
         np.copyto(self._array, new, casting="same_kind")
@@ -170,7 +175,8 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None) -> Tensor:
     if array.dtype.kind not in "fiub":
         raise ShapeError(f"tensor: needs numbers; got dtype {array.dtype}")
     if dtype is None:
-        dtype = array.dtype if array.dtype == np.float64 and _is_array(data) else DEFAULT_DTYPE
+        wide = array.dtype.kind == "f" and array.dtype.itemsize == 8 and _is_array(data)  # in any byte order
+        dtype = np.float64 if wide else DEFAULT_DTYPE
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise ArgumentError(f"tensor: dtype must be float32 or float64; got {dtype}")
     return Tensor(array.astype(dtype, copy=False), requires_grad)

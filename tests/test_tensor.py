@@ -149,3 +149,21 @@ class TestParameter:
 def test_the_function_tensor_is_not_hidden_by_the_module_of_its_name(first):
     code = f"import {first}, minitl as tl; assert (tl.tensor([1.0]) + 1).item() == 2"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_wide_numbers_stay_wide_in_any_byte_order():
+    made = tl.tensor(np.array([1.0, 2.0], ">f8"))
+    assert made.dtype == np.dtype("float64")
+    assert made.dtype.isnative
+    assert made.numpy().tolist() == [1, 2]
+
+
+def test_in_asks_the_numbers():
+    assert 1.0 in tl.tensor([1.0, 2.0])
+    assert 3.0 not in tl.tensor([1.0, 2.0])
+
+
+@pytest.mark.parametrize("bad", [[1j, 2, 3], ["a", "b", "c"], None])
+def test_a_parameter_takes_numbers_only(bad):
+    with pytest.raises(ShapeError, match="assign needs"):
+        tl.Parameter(np.zeros(3, np.float32), "w").assign(bad)

@@ -80,6 +80,8 @@ class Index(Function):
 
 def concat(xs: Any, axis: int = 1) -> Tensor:
     """Joins tensors along `axis` (channels unless told). Raises ShapeError unless the other axes agree."""
+    if isinstance(xs, (Tensor, np.ndarray)):
+        raise ShapeError(f"concat: needs a list of tensors; got one tensor of shape {xs.shape}")
     return apply(Concat, *xs, axis=axis)
 
 
