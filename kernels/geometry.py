@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from ..errors import ShapeError
 
 Pair = tuple[int, int]
 Sides = tuple[Pair, Pair]  # ((top, bottom), (left, right))
 
 PADDING_MODES = ("zeros", "replicate")
+MOST = 2**16 - 1  # of any window setting: a larger one is a mistake, or an attack in a weight file
 
 
 def output_size(
@@ -38,13 +41,17 @@ def output_size(
 
 def pair(value: Any, *, op: str, name: str, least: int) -> Pair:
     """An int or a pair of ints as (vertical, horizontal), each at least `least`."""
+    if hasattr(value, "tolist"):  # an array or a NumPy number
+        value = value.tolist()
     values = value if isinstance(value, (tuple, list)) else (value, value)
     try:
         numbers = tuple(operator.index(v) for v in values)
     except TypeError:
         numbers = ()
-    if len(numbers) != 2 or min(numbers) < least:
-        raise ShapeError(f"{op}: {name} must be an int or a pair of ints, each at least {least}; got {value!r}")
+    if len(numbers) != 2 or min(numbers) < least or max(numbers) > MOST:
+        raise ShapeError(
+            f"{op}: {name} must be an int or a pair of ints, each from {least} to {MOST}; got {value!r:.80}"
+        )
     return numbers[0], numbers[1]
 
 
@@ -54,12 +61,13 @@ def sides(padding: Any, *, op: str, size: Pair, kernel: Pair, stride: Pair, dila
     Forms: int; (vertical, horizontal); ((top, bottom), (left, right)); "valid" (none); "same"
     (output = ceil(input / stride), the odd pixel at the end: Keras, ONNX SAME_UPPER).
     """
-    if padding == "valid":
+    if isinstance(padding, str) and padding == "valid":
         return (0, 0), (0, 0)
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         both = []
         for n, k, s, d in zip(size, kernel, stride, dilation, strict=True):
             total = max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+            pair(total, op=op, name="padding 'same' in all", least=0)
             both.append((total // 2, total - total // 2))
         return both[0], both[1]
     if isinstance(padding, str):
@@ -119,7 +127,7 @@ class ConvGeometry:
         dilation = pair(dilation, op=op, name="dilation", least=1)
         if min(o, c_group, r, s) < 1:
             raise ShapeError(f"{op}: weight must not be empty; got shape {tuple(w_shape)}")
-        if not isinstance(groups, int) or groups < 1 or o % groups:
+        if not isinstance(groups, (int, np.integer)) or isinstance(groups, bool) or groups < 1 or o % groups:
             raise ShapeError(f"{op}: groups must be a positive int that divides {o} output channels; got {groups!r}")
         if c != c_group * groups:
             raise ShapeError(
@@ -167,7 +175,13 @@ class ConvGeometry:
 
 @lru_cache(maxsize=1024)
 def _every_window_holds_a_pixel(size: int, before: int, count: int, kernel: int, stride: int, dilation: int) -> bool:
-    return all(any(0 <= i * stride - before + k * dilation < size for k in range(kernel)) for i in range(count))
+    if (count - 1) * stride - before >= size:
+        return False
+    for start in range(-before, min(0, count * stride - before), stride):  # those that start in the padding
+        first = -(start // dilation)  # the first tap that has left it
+        if first >= kernel or start + first * dilation >= size:
+            return False
+    return True
 
 
 @dataclass(frozen=True)

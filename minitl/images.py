@@ -130,6 +130,11 @@ class Preprocessing:
             raise ArgumentError(f"preprocessing: size {self.size!r} needs resize='short_side' or 'exact'")
         if self.crop is not None:
             object.__setattr__(self, "crop", _height_width("crop", self.crop))
+        for name, sides in (("size", self.size), ("crop", self.crop)):
+            if isinstance(sides, tuple) and sides[0] * sides[1] > MAX_PIXELS:
+                raise ArgumentError(
+                    f"preprocessing: {name} {sides} has more than {MAX_PIXELS:,} pixels; use a smaller one"
+                )
 
     def _by_channel(self, name: str, values: Any) -> tuple[float, ...]:
         count = CHANNELS[self.channels]

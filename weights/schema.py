@@ -36,6 +36,7 @@ STORED_DTYPES = ("float32", "float16")
 NAME = re.compile(r"(?!\.+$)[A-Za-z0-9_.-]+")  # HDF5 takes "." for the group itself
 GZIP_LEVEL = 6
 CHUNK_BYTES = 1 << 20
+MAX_SIDE = 2**16 - 1  # of an input; a larger one is a mistake or an attack
 
 
 @dataclass(eq=False)
@@ -238,8 +239,12 @@ def _checked_network(path: Path, network: Any) -> None:
     if not isinstance(network, dict) or not isinstance(network.get("name"), str):
         raise wrong("'name'", "a string", network.get("name") if isinstance(network, dict) else network)
     shape = network.get("input_shape")
-    if not isinstance(shape, (list, tuple)) or len(shape) != 3 or not all(type(n) is int and n > 0 for n in shape):
-        raise wrong("'input_shape'", "three positive integers [C, H, W]", shape)
+    listed = isinstance(shape, (list, tuple)) and len(shape) > 0
+    if shape is not None and not (listed and all(type(n) is int and 0 < n <= MAX_SIDE for n in shape)):
+        raise wrong("'input_shape'", f"null or a list of integers from 1 to {MAX_SIDE}, such as [C, H, W]", shape)
+    head = network.get("head", [])
+    if not isinstance(head, (list, tuple)) or not all(isinstance(name, str) for name in head):
+        raise wrong("'head'", "a list of node names", head)
     nodes = network.get("nodes")
     if not isinstance(nodes, (list, tuple)):
         raise wrong("'nodes'", "a list", nodes)
@@ -258,6 +263,9 @@ def _checked_network(path: Path, network: Any) -> None:
             raise wrong(f"'inputs' of node {name!r}", "a list of node names", inputs)
         if not isinstance(node.get("attributes"), dict):
             raise wrong(f"'attributes' of node {name!r}", "an object", node.get("attributes"))
+    for name in head:
+        if name not in seen:
+            raise wrong("each name in 'head'", "that of a node", name)
 
 
 def _checked_name(path: Path, what: str, name: Any) -> None:

@@ -324,7 +324,7 @@ class Network:
                 preprocessing=preprocessing,
                 origin=file.origin,
                 license=file.license,
-                head=[name for name in graph.get("head") or [] if name in nodes],
+                head=graph.get("head", ()),
                 seed=None,
             )
         except (GraphError, ShapeError, ArgumentError) as error:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minitl import load, models, nn
-from minitl.errors import GraphError, MinitlError, WeightError
+from minitl.errors import GraphError, WeightError
 from minitl.nn import Network
 from minitl.weights import schema
 
@@ -139,7 +139,44 @@ def test_class_names_must_match_the_output(make):
         make(classes=["a", "b"])
 
 
-def test_a_network_without_input_shape_cannot_be_saved_and_leaves_no_file(tmp_path):
-    with pytest.raises(MinitlError, match="input_shape"):
-        nn.Sequential(nn.ReLU()).save(tmp_path / "no.h5")
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("shape", [None, (3,)])
+def test_a_network_of_any_input_shape_can_be_saved(tmp_path, shape):
+    net = nn.Sequential(nn.Linear(3, 2), input_shape=shape)
+    net.save(tmp_path / "flat.h5")
+    found = load(tmp_path / "flat.h5")
+    assert found.input_shape == shape
+    assert np.array_equal(found["fc1.weight"].data, net["fc1.weight"].data)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"input_shape": [1, 10**30, 10**30]},
+        {"head": 5},
+        {"head": [[1]]},
+        {"head": "fc"},
+        {"head": ["nowhere"]},
+    ],
+)
+def test_a_malformed_graph_is_refused_in_one_line(tmp_path, make, change):
+    file = make().to_file()
+    file.network.update(change)
+    with pytest.raises(WeightError, match=next(iter(change))) as caught:
+        schema.write(tmp_path / "no.h5", file)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"kernel_size": 10**9, "padding": 10**9},
+        {"kernel_size": 2, "dilation": 10**12},
+    ],
+)
+def test_absurd_windows_in_a_file_are_refused_at_once(tmp_path, attributes):
+    """They once made loading count windows for hours."""
+    file = nn.Sequential(("pool1", nn.MaxPool2d(2)), ("conv1", nn.Conv2d(1, 1, 1)), input_shape=(1, 8, 8)).to_file()
+    file.network["nodes"][0]["attributes"].update(attributes)
+    schema.write(tmp_path / "windows.h5", file)
+    with pytest.raises(WeightError, match=r"windows\.h5.*pool1"):
+        load(tmp_path / "windows.h5")
