@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import stat
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -30,6 +32,9 @@ FILTERS = {
 }
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
 RESIZE_RULES = ("short_side", "exact", "none")
+# The half of that limit at which Pillow warns says nothing to people who take large photographs. A filter for the whole
+# process, since warnings.catch_warnings does not serve in the threads that decode.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)  # where Pillow, too, calls a picture a decompression bomb
 
 
@@ -49,12 +54,27 @@ def decode(source: str | os.PathLike[str] | bytes) -> np.ndarray:
             return np.array(_rgb(_upright(picture)))
     except Image.UnidentifiedImageError:
         raise DataError(f"{name}: is not a picture of the formats {', '.join(FORMATS)}; convert or remove it") from None
+    except MemoryError:
+        raise DataError(f"{name}: not enough memory to decode the picture; make it smaller or leave it out") from None
     except Exception as error:  # decoders raise nearly every type there is on damaged data
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{name}: the picture cannot be decoded ({reason}); replace or remove it") from error
 
 
+def require_file(path: str | os.PathLike[str]) -> int:
+    """The bytes that a regular file has. DataError on a pipe or a device, which could be read for ever."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{os.fspath(path)}: the picture cannot be opened ({reason}); check the path") from error
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        raise DataError(f"{os.fspath(path)}: is no regular file; give a file that holds a picture")
+    return found.st_size
+
+
 def _file_size(name: str) -> int:
+    require_file(name)
     try:
         with open(name, "rb") as file:
             return file.seek(0, os.SEEK_END)

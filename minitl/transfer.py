@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from . import models
+from .data.dataset import is_text
 from .errors import ArgumentError, GraphError, WeightError
 from .images import Preprocessing
 from .models import table
@@ -37,29 +39,34 @@ _ELSEWHERE = (
 
 
 def load(
-    path: str | os.PathLike[str], classes: Iterable[str] | None = None, head: str = "auto", seed: int = 0
+    path: str | os.PathLike[str],
+    classes: Iterable[str] | None = None,
+    head: str = "auto",
+    seed: int = 0,
+    verify: bool = False,
 ) -> Network:
     """The network of a minitl weight file, or of one that comes with minitl, by its name.
 
     Graph, arrays, class names and preprocessing come from the file. classes: give the network a new head for these;
-    see `replace_head` for `head` and `seed`. Raises WeightError if the file cannot be found, trusted or understood.
+    see `replace_head` for `head` and `seed`. verify: check every array against its sha256, too. Raises WeightError if
+    the file cannot be found, trusted or understood.
     """
     if classes is None and head != "auto":
         raise ArgumentError(f"load: head={head!r} needs classes=[...], the names of what the new head tells apart")
     wanted = None if classes is None else _checked_classes(classes)
-    net = Network.from_file(_read(path), os.fspath(path))
+    net = Network.from_file(_read(path, verify), os.fspath(path))
     return net if wanted is None else replace_head(net, wanted, head, seed)
 
 
 def load_weights(
-    net: Network, path: str | os.PathLike[str], strict: bool = True, skip: Iterable[str] = ()
+    net: Network, path: str | os.PathLike[str], strict: bool = True, skip: Iterable[str] = (), verify: bool = False
 ) -> LoadReport:
     """Copies the arrays of a weight file into a network, by layer name or alias, and reports what became of each.
 
     strict: raise WeightError unless every parameter is found and every array used; otherwise take what fits. skip:
-    layers to leave alone. Loading nothing at all always raises.
+    layers to leave alone. verify: as for `load`. Loading nothing at all always raises.
     """
-    return net.load_state(_read(path).layers, strict=strict, skip=skip)
+    return net.load_state(_read(path, verify).layers, strict=strict, skip=skip)
 
 
 def from_foreign(foreign: Foreign) -> Network:
@@ -112,13 +119,13 @@ def replace_head(net: Network, classes: Iterable[str], head: str = "auto", seed:
     return _assemble(net, nodes, kept, names, seed)
 
 
-def _read(path: str | os.PathLike[str]) -> schema.WeightFile:
+def _read(path: str | os.PathLike[str], verify: bool = False) -> schema.WeightFile:
     if Path(path).suffix.lower() in _ELSEWHERE:
         raise WeightError(
             f"{os.fspath(path)}: only minitl's own weight files (.h5) load; put the arrays into HDF5 under their own "
             "names and run 'minitl convert' on that"
         )
-    return schema.read(registry.find(path))
+    return schema.read(registry.find(path), verify=verify)
 
 
 def _checked_classes(classes: Iterable[str]) -> list[str]:
@@ -126,9 +133,11 @@ def _checked_classes(classes: Iterable[str]) -> list[str]:
     for name in names:
         if not isinstance(name, str) or not name.strip():
             raise ArgumentError(f"classes: each name must be a string that is not empty; got {name!r}")
+        if not is_text(name):
+            raise ArgumentError(f"classes: {name!r:.80} is not valid text (UTF-8 without zero characters); rename it")
     if len(names) < 2:
         raise ArgumentError(f"classes: a classifier tells at least two classes apart; got {names}")
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ArgumentError(f"classes: names must differ; {', '.join(map(repr, twice[:5]))} occur more than once")
     return names

@@ -1,5 +1,6 @@
 """Loading, new heads, partial transfer and conversion."""
 
+import h5py
 import numpy as np
 import pytest
 
@@ -268,3 +269,20 @@ def test_from_foreign_is_strict():
         transfer.from_foreign(foreign(layers=state)[1])
     with pytest.raises(ArgumentError, match="no architecture 'lenet'"):
         transfer.from_foreign(foreign(architecture="lenet")[1])
+
+
+@pytest.mark.parametrize("name", ["caf\udce9", "a\0b"])
+def test_class_names_that_no_file_can_hold_are_refused_at_once(name):
+    with pytest.raises(ArgumentError, match="is not valid text"):
+        transfer.replace_head(models.small_vgg(2, size=28), ["ant", name])
+
+
+def test_hashes_are_checked_on_demand(tmp_path):
+    path = tmp_path / "altered.h5"
+    nn.Sequential(nn.Linear(3, 2), input_shape=(3,)).save(path)
+    assert tl.load(path, verify=True).input_shape == (3,)
+    with h5py.File(path, "r+") as file:
+        file["layers/fc1/bias"].attrs["sha256"] = np.bytes_(b"0" * 64)
+    tl.load(path)
+    with pytest.raises(WeightError, match="sha256"):
+        tl.load(path, verify=True)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 from pathlib import Path
 
 from ..errors import WeightError
@@ -26,10 +27,18 @@ REMEDY = {
 def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
     """Put `content` at `path` in one step: a reader sees the old file or the new one, whole, and never a part.
 
-    The bytes go to a hidden file in the same folder, are forced to the disk, and the file is renamed.
-    Raises WeightError with the path and the remedy if that fails; the old file then still stands.
+    The bytes go to a hidden file in the same folder, are forced to the disk, and the file is renamed. A link is
+    followed, and a file that was there keeps its mode. What is there and is no file (a device, a pipe) is written
+    into as it stands. Raises WeightError with the path and the remedy if that fails; the old file then still stands.
     """
-    target = Path(path)
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        mode = None  # nothing there yet, or nothing that can be: then opening it says so
+    if mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        _write_into(path, content)
+        return
+    target = Path(os.path.realpath(path))
     beside = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
     try:
         if target.is_dir():
@@ -38,19 +47,35 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> No
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if mode is not None:
+            os.chmod(beside, stat.S_IMODE(mode))
         os.replace(beside, target)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero character
         _discard(beside)
-        remedy = REMEDY.get(error.errno or 0, "choose another path")
-        raise WeightError(f"{target}: cannot be written ({error.strerror or error}); {remedy}") from error
+        raise _refused(path, error) from error
     except BaseException:  # an interrupt, say: leave nothing behind, then pass it on
         _discard(beside)
         raise
     _sync_folder(target.parent)
 
 
+def _write_into(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
+    """Write to a device or a pipe, which must not be replaced by a file."""
+    try:
+        with open(path, "wb") as stream:
+            stream.write(content)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: str | os.PathLike[str], error: OSError | ValueError) -> WeightError:
+    reason = getattr(error, "strerror", None) or error
+    remedy = REMEDY.get(getattr(error, "errno", None) or 0, "choose another path")
+    return WeightError(f"{os.fspath(path)}: cannot be written ({reason}); {remedy}")
+
+
 def _discard(path: Path) -> None:
-    with contextlib.suppress(OSError):  # it may never have come to be
+    with contextlib.suppress(OSError, ValueError):  # it may never have come to be
         path.unlink()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -241,6 +242,9 @@ def walk(guard: Guard, group: h5py.Group | None = None, depth: int = 4) -> Itera
 def _recognised(path: Path) -> None:
     """Refuse what is no HDF5 file at all, saying what it looks like."""
     try:
+        kind = os.stat(path).st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a pipe could be waited for without end
+            raise WeightError(f"{path}: is no regular file; give a weight file")
         with open(path, "rb") as file:
             head = file.read(512)
     except OSError as error:

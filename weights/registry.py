@@ -72,6 +72,8 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
         return path
     if path.is_dir():
         raise WeightError(f"{name}: is a folder, not a weight file; give the path of an .h5 file")
+    if path.exists():
+        raise WeightError(f"{name}: is no regular file; give the path of an .h5 file")
     for known in KNOWN:
         if name == known.name:
             raise WeightError(

@@ -1,7 +1,8 @@
 """The command `minitl`. A table of commands, one module each, imported only when its command runs.
 
 Each module has EXAMPLE (shown below its --help), `configure(parser)`, and `run(args)`, which returns the exit
-status: 0 done, 1 failed, 2 misused. Errors of the family MinitlError are one line on stderr.
+status: 0 done, 1 failed, 2 misused. After Ctrl-C it is 130, after SIGTERM 143. Errors of the family MinitlError are
+one line on stderr.
 """
 
 from __future__ import annotations
@@ -10,14 +11,19 @@ import argparse
 import difflib
 import importlib
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from .. import __version__
 from ..errors import ArgumentError, MinitlError
+from ..terminal import Unfailing, escaped
 
-DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, MISUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 COMMANDS = {
     "demo": "adapt the small network that comes with minitl to handwritten digits, three ways",
@@ -39,25 +45,74 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a file name of any bytes can be shown
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
+    with _streams() as out, _termination() as terminated:
+        try:
+            with warnings.catch_warnings():
+                _tell_warnings()
+                status = _dispatch([word for word in words if word != "--debug"])
+        except KeyboardInterrupt:
+            status = INTERRUPTED
+        except (MinitlError, OSError, MemoryError) as error:
+            if debug:
+                raise
+            print(f"minitl: {_line(error)}", file=sys.stderr)
+            status = MISUSED if isinstance(error, ArgumentError) else FAILED
+        if terminated and status == INTERRUPTED:
+            return TERMINATED
+        if out.error is None:
+            return status
+        if not isinstance(out.error, BrokenPipeError):  # of a reader who has left there is nothing to tell
+            print(f"minitl: standard output: {_line(out.error)}", file=sys.stderr)
+        return status or FAILED
+
+
+@contextmanager
+def _streams() -> Iterator[Any]:
+    """stdout and stderr such that a full disk, a reader who leaves or a closed stream stops no work; gives stdout."""
+    before = sys.stdout, sys.stderr
+    out, err = Unfailing(sys.stdout), Unfailing(sys.stderr)
+    sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            return _dispatch([word for word in words if word != "--debug"])
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has left. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except (MinitlError, OSError, MemoryError) as error:
-        if debug:
-            raise
-        print(f"minitl: {_line(error)}", file=sys.stderr)
-        return MISUSED if isinstance(error, ArgumentError) else FAILED
+        yield out
+    finally:
+        for stream in (out, err):
+            stream.flush()
+        sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def _termination() -> Iterator[list[int]]:
+    """Makes SIGTERM what Ctrl-C is, so that the best weights are kept and written; gives the signals that came."""
+    came: list[int] = []
+
+    def interrupt(number: int, frame: Any) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # signals are handled there alone
+        yield came
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _tell_warnings() -> None:
+    """Warnings are told in a line; asked to be errors (PYTHONWARNINGS=error) they must not end hours of training."""
+    warnings.showwarning = _show_warning
+    warnings.filters = [("default", *entry[1:]) if entry[0] == "error" else entry for entry in warnings.filters]
+    warnings.simplefilter("ignore", DeprecationWarning)  # of other packages; this also makes the new filters known
+
+
+def one_line(text: str) -> str:
+    """The text on one line, control characters in it (of a file name, say) made visible."""
+    return escaped(" ".join(text.split()))
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *where: object, **more: object) -> None:
-    print(f"minitl: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"minitl: warning: {one_line(str(message))}", file=sys.stderr)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -79,7 +134,7 @@ def _dispatch(words: list[str]) -> int:
     except SystemExit as leaving:  # argparse has printed help, or what is wrong
         return DONE if not leaving.code else MISUSED
     status = module.run(args)
-    sys.stdout.flush()  # so that a broken pipe is met here, not at exit
+    sys.stdout.flush()  # so that a full disk or a broken pipe is met here, not at exit
     return status
 
 
@@ -102,7 +157,10 @@ def _overview() -> str:
     lines = ["usage: minitl COMMAND …", "", "A CNN engine for transfer learning.", "", "commands:"]
     lines += [f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items()]
     lines += ["", "options: --version; --debug shows the whole traceback of an error", ""]
-    lines += ["`minitl COMMAND --help` explains one. Exit status: 0 done, 1 failed, 2 misused.", ""]
+    lines += [
+        "`minitl COMMAND --help` explains one. Exit status: 0 done, 1 failed, 2 misused, 130 or 143 ended by a signal.",
+        "",
+    ]
     lines += ["example:", "  minitl demo"]
     return "\n".join(lines)
 
@@ -112,6 +170,6 @@ def _line(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"not enough memory ({error}); try a smaller --batch-size, or close other programs"
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+        return one_line(f"{os.fsdecode(error.filename)}: {error.strerror}")
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__
+    return one_line(text) or type(error).__name__

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import minitl as tl
 from ..data import Item, load
 from ..errors import ArgumentError, DataError
 from ..nn.inference import run_blocks
+from ..terminal import escaped
 from ..weights import registry
 from ..weights.atomic import write_bytes
 
@@ -31,25 +32,36 @@ def check_fresh(path: Path, force: bool) -> None:
         raise ArgumentError(f"--out {path}: is not empty; give another folder, or --force to write over what is there")
 
 
-@contextmanager
-def results(path: Path) -> Iterator[Path]:
-    """The folder `path` for results, made if it is not there, and gone again if nothing came to be in it.
-
-    Raises DataError, with the remedy, where the disk refuses.
-    """
-    made = not path.exists()
+def check_can_make(path: Path) -> None:
+    """DataError, with the remedy, if the folder `path` cannot be made or written into; leaves nothing behind."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{path}: the folder cannot be made ({error.strerror}); choose another --out") from error
-    if not os.access(path, os.W_OK):
+    writable = os.access(path, os.W_OK)
+    for folder in missing:
+        with suppress(OSError):  # somebody else may have put something into it
+            folder.rmdir()
+    if not writable:
         raise DataError(f"{path}: no permission to write into this folder; choose another --out")
-    try:
-        yield path
-    finally:
-        if made:
-            with suppress(OSError):  # not empty: what is in it is whole
-                path.rmdir()
+
+
+def check_file(option: str, path: Path, force: bool, reads: Iterable[Path] = ()) -> None:
+    """ArgumentError if the file `path` is one of those that are read, or there already and not `force`.
+
+    A device or a pipe may be written to at any time.
+    """
+    if path.is_dir():
+        raise ArgumentError(f"{option} {path}: is a folder; give the name of a file")
+    if not path.is_file():
+        return
+    for file in reads:
+        with suppress(OSError):
+            if path.samefile(file):
+                raise ArgumentError(f"{option} {path}: is itself read here; give another name")
+    if not force:
+        raise ArgumentError(f"{option} {path}: exists; give another name, or --force to write over it")
 
 
 def at_least(least: float, kind: type = int, most: float = float("inf")) -> Callable[[str], Any]:
@@ -91,7 +103,7 @@ def pictures(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if _is_picture(p.relative_to(path)) and p.is_file())
+            inside = sorted(p for p in path.rglob("*") if _is_picture(p.relative_to(path)) and not p.is_dir())
             if not inside:
                 known = ", ".join(sorted(tl.images.EXTENSIONS))
                 raise DataError(f"{path}: no picture is in this folder; they end in {known}")
@@ -131,7 +143,7 @@ def values(
 def report_failed(failed: Iterable[tuple[Path, str]]) -> None:
     """Names on stderr each picture that could not be read."""
     for file, reason in failed:
-        print(f"minitl: {reason if str(file) in reason else f'{file}: {reason}'}", file=sys.stderr)
+        print(f"minitl: {escaped(reason if str(file) in reason else f'{file}: {reason}')}", file=sys.stderr)
 
 
 def weight_file(name_or_path: str) -> Path:
@@ -141,7 +153,7 @@ def weight_file(name_or_path: str) -> Path:
 
 def table(rows: Sequence[Sequence[Any]], header: Sequence[str] = (), right: Iterable[int] = ()) -> str:
     """Rows in aligned columns; columns numbered in `right` are aligned to the right."""
-    lines = [tuple(map(str, row)) for row in ([header] if header else []) + list(rows)]
+    lines = [tuple(escaped(str(cell)) for cell in row) for row in ([header] if header else []) + list(rows)]
     right = set(right)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(

@@ -9,7 +9,6 @@ import argparse
 from pathlib import Path
 
 from .. import transfer
-from ..errors import ArgumentError
 from ..weights import convert
 from . import common
 
@@ -29,8 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Converts, writes, and reports."""
-    if args.out.exists() and not args.force:
-        raise ArgumentError(f"--out {args.out}: exists; give another name, or --force to write over it")
+    common.check_file("--out", args.out, args.force, [args.source, *([args.classes] if args.classes else [])])
     classes = None if args.classes is None else convert.read_class_names(args.classes)
     foreign = convert.read(args.source, classes)
     net = transfer.from_foreign(foreign)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from ..report.plots import DPI, FAINT, GRID, INK
+from ..report.canvas import Axes, Figure, MaxNLocator, PercentFormatter, png
+from ..report.plots import FAINT, GRID, INK
 from ..train import History
 
 COLOURS = ("#8a97a3", "#d9822b", "#1565a7", "#4f8a5b")  # as many ways as can be told apart at a glance
@@ -56,7 +52,7 @@ def plot(
         _style(axes, text)
     right.tick_params(axis="x", colors=INK)
     figure.suptitle(title, x=0.012, ha="left", color=INK, fontsize=12.5, fontweight="bold")
-    return _png(figure)
+    return png(figure)
 
 
 def _by_epoch(runs: Sequence[History]) -> tuple[np.ndarray, np.ndarray]:
@@ -72,10 +68,3 @@ def _style(axes: Axes, title: str) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(GRID)
     axes.tick_params(colors=FAINT, labelsize=9.5, length=0)
-
-
-def _png(figure: Figure) -> bytes:
-    FigureCanvasAgg(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
-    return buffer.getvalue()

@@ -74,11 +74,7 @@ class Outcome:
 
 def run(args: argparse.Namespace) -> int:
     """Trains every way with every seed; shows the table, draws the curves, writes the adapted weights."""
-    with common.results(args.out):
-        return _compare(args)
-
-
-def _compare(args: argparse.Namespace) -> int:
+    common.check_can_make(args.out)
     x, y = digits()
     test = tl.data.arrays(x[:TEST], y[:TEST], classes=CLASSES, val=1.0)
     print(
@@ -88,6 +84,8 @@ def _compare(args: argparse.Namespace) -> int:
     untrained = evaluate(tl.load(WEIGHTS), test)["accuracy"]
     with tqdm(total=len(WAYS) * args.seeds, unit="run", disable=_quiet(args), leave=False) as bar:
         outcomes = {name: _outcome(name, args, x[TEST:], y[TEST:], test, bar) for name in WAYS}
+    args.out.mkdir(parents=True, exist_ok=True)
+    outcomes["fine-tuned"].net.save(args.out / "digits.h5")  # before anything else can fail
     print(f"\n{_table(outcomes, untrained)}\n")
     picture = curves.plot(
         {name: outcome.histories for name, outcome in outcomes.items()},
@@ -96,7 +94,6 @@ def _compare(args: argparse.Namespace) -> int:
         f"Handwritten digits from {args.shots} examples a class; {args.seeds} seeds, bands from lowest to highest",
     )
     common.write_bytes(args.out / "curves.png", picture)
-    outcomes["fine-tuned"].net.save(args.out / "digits.h5")
     print(f"learning curves: {args.out / 'curves.png'}")
     print(f"weights, fine-tuned, first seed: {args.out / 'digits.h5'}")
     print(f"next: minitl inspect {args.out / 'digits.h5'}")
@@ -144,6 +141,8 @@ def _outcome(
         net = WAYS[way](seed)
         trainer = tl.Trainer(net, data, lr=RATES[way], batch_size=BATCH, seed=seed, progress=False)
         histories.append(trainer.fit(EPOCHS))
+        if histories[-1].interrupted:  # a comparison of trainings that were cut short says nothing
+            raise KeyboardInterrupt
         accuracies.append(evaluate(net, test)["accuracy"])
         nets.append(net)
         bar.update()

@@ -28,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pictures", metavar="PICTURES", nargs="+", type=Path, help="picture files, or folders of them")
     parser.add_argument("--layer", help="whose value to write (default: what enters the classifier)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="ending in .npz, .csv or .h5")
+    parser.add_argument("--force", action="store_true", help="write over an existing file")
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
 
 
@@ -36,8 +37,9 @@ def run(args: argparse.Namespace) -> int:
     encode = FORMATS.get(args.out.suffix.lower())
     if encode is None:
         raise ArgumentError(f"--out {args.out}: must end in {', '.join(FORMATS)}")
-    net = tl.load(args.weights)
     files = common.pictures(args.pictures)
+    common.check_file("--out", args.out, args.force, [common.weight_file(args.weights), *files])
+    net = tl.load(args.weights)
     layer = inference.default_layer(net) if args.layer is None else net.layer_name(args.layer)
     read, rows, failed = common.values(net, files, layer, args.no_progress)
     common.report_failed(failed)

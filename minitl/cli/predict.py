@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print JSON")
     output.add_argument("--csv", type=Path, metavar="FILE", help="write a CSV file instead of printing a table")
+    parser.add_argument("--force", action="store_true", help="write over an existing CSV file")
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
 
 
 def run(args: argparse.Namespace) -> int:
     """Predicts, and shows or writes the answers."""
-    net = tl.load(args.weights)
     files = common.pictures(args.pictures)
+    if args.csv:
+        common.check_file("--csv", args.csv, args.force, [common.weight_file(args.weights), *files])
+    net = tl.load(args.weights)
     inference.require_classifier(net)
     read, scores, failed = common.values(net, files, None, args.no_progress)
     answers = list(zip(read, inference.answers(net, scores, args.topk) if read else [], strict=True))
@@ -41,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
         common.print_json({"answers": [_as_json(*answer) for answer in answers], "failed": _failures(failed)})
     elif args.csv:
         common.write_text(args.csv, _as_csv(answers))
-        print(f"{len(answers)} pictures -> {args.csv}")
+        told = sys.stdout if args.csv.is_file() else sys.stderr  # the file may be standard output itself
+        print(f"{len(answers)} pictures -> {args.csv}", file=told)
     elif answers:
         print(_as_table(answers))
     common.report_failed(failed)

@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, writes, and measures what was written."""
+    common.check_file("--out", args.out, force=True, reads=[args.images, args.labels])
     x, y = read_idx(args.images, 3), read_idx(args.labels, 1).astype(np.int64)
     if len(x) != len(y) or len(x) < 20:
         raise DataError(
@@ -56,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         progress=not args.no_progress,
     )
-    trainer.fit(args.epochs)
+    if trainer.fit(args.epochs).interrupted:
+        raise KeyboardInterrupt
     net.save(args.out, dtype="float16")
     result = evaluate(tl.load(args.out), tl.data.arrays(x[held], y[held], classes=classes, val=1.0))
     right = round(result["accuracy"] * result["pictures"])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import minitl as tl
 
+from ..errors import ArgumentError, MinitlError
 from ..transfer import HEADS
 from . import INTERRUPTED, common, evaluate
 
@@ -52,6 +53,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains, evaluates, and writes the report."""
     common.check_fresh(args.out, args.force)
+    photos, out = args.photos.resolve(), args.out.resolve()
+    if photos in (out, *out.parents):
+        raise ArgumentError(f"--out {args.out}: lies in the folder of pictures {args.photos}; give one outside of it")
+    common.check_can_make(args.out)
     data = tl.data.folder(args.photos, val=args.val, seed=args.seed)
     if args.no_progress:  # otherwise fit says so
         common.report_failed((Path(name), f"set aside: {reason}") for name, reason in data.skipped)
@@ -67,11 +72,13 @@ def run(args: argparse.Namespace) -> int:
         progress=not args.no_progress,
     )
     print(net.plan(args.lr))
-    with common.results(args.out):
+    try:
         history = trainer.fit(epochs=args.epochs)
-        if data.val:
-            print(evaluate.summary(trainer.evaluate("val")))
-        tl.write_report(trainer, args.out)
+    except ArgumentError as error:  # such as a loss that is no number: the command line was in order, so no misuse
+        raise MinitlError(str(error)) from error
+    tl.write_report(trainer, args.out)  # the weights first of all, before anything else can fail
+    if data.val:
+        print(evaluate.summary(trainer.evaluate("val")))
     print(f"report: {args.out / 'report.html'}")
     print(f"weights: {args.out / 'weights.h5'}; try: minitl predict {args.out / 'weights.h5'} PICTURES")
     return INTERRUPTED if history.interrupted else 0
@@ -86,4 +93,5 @@ def choose(net: tl.Network, args: argparse.Namespace) -> None:
         net.freeze_backbone()
     if args.unfreeze:
         net.unfreeze(*args.unfreeze)
-    net.set_lr(dict(args.lr_mult))
+    for pattern, factor in args.lr_mult:  # one by one: of two that meet in a layer the later one counts
+        net.set_lr({pattern: factor})

@@ -10,6 +10,8 @@ import numpy as np
 from ..errors import DataError
 from .dataset import Dataset, Item, check_fraction, check_seed, divide, in_order, require_pictures
 
+MOST_UNNAMED = 1000  # classes that labels alone may stand for where there are fewer pictures
+
 
 def arrays(
     x: np.ndarray,
@@ -29,7 +31,12 @@ def arrays(
         raise DataError(f"arrays: val must be a share or (x_val, y_val); got {len(val)} values")  # type: ignore[arg-type]
     x, labels = _checked("x", x, y)
     x_val, labels_val = _checked("x_val", *val) if apart else (x[:0], labels[:0])  # type: ignore[misc]
-    highest = int(max([*labels, *labels_val], default=-1))
+    highest = max(int(given.max(initial=0)) for given in (labels, labels_val))
+    if classes is None and highest >= max(len(x) + len(x_val), MOST_UNNAMED):
+        raise DataError(
+            f"arrays: label {highest} stands for {highest + 1} classes, but there are only {len(x) + len(x_val)} "
+            "pictures; number the classes from 0 without gaps, or name them with classes="
+        )
     names = tuple(map(str, range(highest + 1))) if classes is None else tuple(map(str, classes))
     if highest >= len(names):
         raise DataError(f"arrays: label {highest} has no name; classes names only {len(names)} ({', '.join(names)})")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from .. import images
 from ..errors import ArgumentError, DataError
+from ..terminal import escaped
 
 SPLITS = ("train", "val")
 
@@ -45,6 +47,16 @@ class Item:
             return np.repeat(self.source[:, :, None], 3, axis=2)
         return self.source
 
+    def stamp(self) -> Any:
+        """Changes when the picture does: a file's size and time, an array's digest. None for a file that is gone."""
+        if not isinstance(self.source, Path):
+            return hashlib.blake2b(np.ascontiguousarray(self.source).data, digest_size=16).digest()
+        try:
+            status = self.source.stat()
+        except OSError:
+            return None
+        return status.st_size, status.st_mtime_ns
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -62,6 +74,9 @@ class Dataset:
 
     def __post_init__(self) -> None:
         require_distinct(self.classes)
+        twice = [name for name, count in Counter(item.name for item in (*self.train, *self.val)).items() if count > 1]
+        if twice:
+            raise DataError(f"pictures: {twice[0]!r} is named more than once; a picture's name is its identity")
 
     def split(self, name: str) -> tuple[Item, ...]:
         """The items of "train" or "val"; ArgumentError on any other name."""
@@ -77,13 +92,13 @@ class Dataset:
     def describe(self) -> str:
         """A table of the classes and counts, and what was set aside."""
         train, val = self.counts("train"), self.counts("val")
-        width = max(len("class"), len("all"), *(len(name) for name in self.classes))
+        width = max(len("class"), len("all"), *(len(escaped(name)) for name in self.classes))
         lines = [f"{'class':<{width}}  train    val"]
-        lines += [f"{name:<{width}}  {train[name]:>5}  {val[name]:>5}" for name in self.classes]
+        lines += [f"{escaped(name):<{width}}  {train[name]:>5}  {val[name]:>5}" for name in self.classes]
         lines.append(f"{'all':<{width}}  {len(self.train):>5}  {len(self.val):>5}")
         if self.skipped:
             lines.append(f"set aside: {len(self.skipped)}")
-            lines += [f"  {path}: {reason}" for path, reason in self.skipped[:10]]
+            lines += [f"  {escaped(path)}: {escaped(reason)}" for path, reason in self.skipped[:10]]
             if len(self.skipped) > 10:
                 lines.append(f"  and {len(self.skipped) - 10} more (dataset.skipped)")
         return "\n".join(lines)
@@ -95,16 +110,29 @@ class Dataset:
         return f"Dataset({len(self.classes)} classes, {len(self.train)} train, {len(self.val)} val)"
 
 
+def is_text(name: str) -> bool:
+    """Whether `name` can be stored as UTF-8: bytes of a folder's name that are none reach Python as lone surrogates."""
+    try:
+        return bool(name.encode("utf-8")) and "\0" not in name
+    except UnicodeEncodeError:
+        return False
+
+
 def require_distinct(classes: Sequence[str]) -> None:
-    """DataError if two classes have one name."""
-    twice = sorted({name for name in classes if classes.count(name) > 1})
+    """DataError if two classes have one name, or the name of one is no text that a file can hold."""
+    for name in classes:
+        if not is_text(name):
+            raise DataError(
+                f"classes: {name!r:.80} is not valid text (UTF-8 without zero characters); rename the class"
+            )
+    twice = sorted(name for name, count in Counter(classes).items() if count > 1)
     if twice:
         raise DataError(f"classes: {', '.join(twice)} named more than once; give each class a name of its own")
 
 
 def check_fraction(val: Any) -> float:
     """`val` as a share of the pictures; ArgumentError if it is none."""
-    if isinstance(val, bool) or not isinstance(val, (int, float)) or not 0 <= val <= 1:
+    if isinstance(val, bool) or not isinstance(val, (int, float, np.integer, np.floating)) or not 0 <= val <= 1:
         raise ArgumentError(f"val must be the share of pictures to validate on, from 0 to 1; got {val!r}")
     return float(val)
 

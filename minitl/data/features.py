@@ -66,7 +66,7 @@ class FrozenValues:
         self.limit = available_memory() // 2 if limit is None else limit
         self.workers = workers
         self.skipped: dict[str, str] = {}
-        self._kept: dict[str, np.ndarray] = {}
+        self._kept: dict[str, tuple[Any, np.ndarray]] = {}  # by name: the picture's stamp and its value
         self._made_by: Any = None
 
     @property
@@ -75,7 +75,7 @@ class FrozenValues:
         cut = self.net.cut()
         return scores_node(self.net) if cut == self.net.graph.output else cut
 
-    def _current(self) -> dict[str, np.ndarray]:
+    def _current(self) -> dict[str, tuple[Any, np.ndarray]]:
         """What is kept, emptied first if a layer below the cut, the cut or the preprocessing has changed since."""
         cut = self.cut
         below = set() if cut == INPUT else self.net.graph.ancestors(cut)
@@ -87,16 +87,23 @@ class FrozenValues:
             self._kept, self._made_by = {}, made_by
         return self._kept
 
+    def _of(self, item: Item) -> np.ndarray | None:
+        """The value kept of a picture, unless the picture has changed since; a file that is gone has not."""
+        stamp, value = self._kept.get(item.name, (None, None))
+        return value if item.stamp() in (stamp, None) else None
+
     @property
     def memory(self) -> int:
         """Bytes that the values kept take."""
-        return sum(value.nbytes for value in self._kept.values())
+        return sum(value.nbytes for _, value in self._kept.values())
 
     def fill(self, items: Sequence[Item], bar: Any = None) -> None:
         """Computes and keeps what is missing, if all of it fits. bar: a tqdm to move."""
         kept = self._current()
-        missing = [item for item in items if item.name not in kept and item.name not in self.skipped]
-        if not self.keep or (kept and missing and not self._fits(next(iter(kept.values())), len(kept) + len(missing))):
+        missing = [item for item in items if self._of(item) is None and item.name not in self.skipped]
+        if not self.keep or (
+            kept and missing and not self._fits(next(iter(kept.values()))[1], len(kept) + len(missing))
+        ):
             return
         for _ in self.remember(missing):
             if not self.keep:
@@ -109,7 +116,7 @@ class FrozenValues:
         kept = self._current()
         for item, value in self._computed(items):
             if self.keep and (kept or self._fits(value, len(items))):
-                kept[item.name] = value
+                kept[item.name] = item.stamp(), value
             yield item, value
 
     def _fits(self, value: np.ndarray, count: int) -> bool:
@@ -128,12 +135,12 @@ class FrozenValues:
     def stream(self, items: Iterable[Item]) -> Iterator[tuple[Item, np.ndarray]]:
         """(item, value) in the order given, from memory where they are kept."""
         items = [item for item in items if item.name not in self.skipped]
-        kept = self._current()
-        if self.keep and all(item.name in kept for item in items):
-            for item in items:
-                yield item, kept[item.name]
-        else:
+        self._current()
+        known = [self._of(item) for item in items] if self.keep else [None]
+        if any(value is None for value in known):
             yield from self._computed(items)
+        else:
+            yield from zip(items, known, strict=True)
 
     def batches(self, items: Iterable[Item], size: int) -> Iterator[tuple[list[Item], np.ndarray]]:
         """(items, values (n, …)) in the order given, `size` at a time; the last batch may be smaller."""

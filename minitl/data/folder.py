@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from .. import images
 from ..errors import DataError
-from .dataset import Dataset, Item, check_fraction, check_seed, divide, in_order, require_pictures
+from .dataset import Dataset, Item, check_fraction, check_seed, divide, in_order, is_text, require_pictures
 
 TRAIN_NAMES = ("train",)
 VAL_NAMES = ("val", "valid", "validation")
@@ -30,6 +30,8 @@ def folder(
     once; what is no readable photograph is set aside in `.skipped`. Hidden files are passed over; links are followed.
     Raises DataError where there is nothing to learn from.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise DataError(f"folder: path must be the path of a folder; got {type(path).__name__}")
     share, seed, root = check_fraction(val), check_seed(seed), Path(path)
     folders, files = _listing(root)
     splits = _split_folders(root, folders)
@@ -66,10 +68,17 @@ def _listing(path: Path) -> tuple[list[str], list[str]]:
         raise DataError(f"{path}: is a file; give the folder that holds one folder of pictures a class")
     try:
         with os.scandir(path) as entries:
-            visible = [(entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")]
+            visible = [(entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
     except OSError as error:
         raise DataError(f"{path}: the folder cannot be read ({error.strerror}); check its permissions") from error
     return sorted(n for n, is_dir in visible if is_dir), sorted(n for n, is_dir in visible if not is_dir)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, say: then it is a file that cannot be read, and is set aside as such
+        return False
 
 
 def _is_photograph(name: str) -> bool:
@@ -113,6 +122,9 @@ def _same_classes(root: Path, splits: tuple[str, str], inside: list[list[str]]) 
 def _class_names(root: Path, folders: Sequence[str], classes: Sequence[str] | None, share: float) -> list[str]:
     if not folders:
         raise DataError(f"{root}: has no class folders; put the pictures of each class into a folder of its name")
+    bad = [name for name in folders if not is_text(name)]
+    if bad:
+        raise DataError(f"{root}: the name of the folder {bad[0]!r} is not valid text (UTF-8); rename it")
     if classes is None:
         return list(folders)
     names = list(classes)
@@ -164,6 +176,10 @@ def unreadable(path: Path) -> str | None:
 
     A JPEG is read to its end but only at an eighth of its size, which finds truncation at a fraction of the cost.
     """
+    try:
+        images.require_file(path)  # to open a pipe could take for ever
+    except DataError as error:
+        return str(error).removeprefix(f"{path}: ")
     try:
         with Image.open(path, formats=("JPEG",)) as picture:
             picture.draft(None, (picture.width // 8 or 1, picture.height // 8 or 1))

@@ -6,6 +6,7 @@ zeros, and a picture's result does not depend on how many others were asked for 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -85,6 +86,10 @@ def as_pictures(pictures: Any) -> Sequence[Any]:
                 f"got {pictures.dtype} of shape {pictures.shape}. For preprocessed arrays call net(x)"
             )
         return pictures  # type: ignore[return-value]  # indexed and iterated like a sequence
+    if not isinstance(pictures, Iterable):
+        raise DataError(
+            f"pictures must be paths or one array (N, H, W, 3) uint8; got {type(pictures).__name__}; give a list"
+        )
     pictures = list(pictures)
     for p in pictures:
         if not isinstance(p, (str, Path)):
@@ -92,10 +97,20 @@ def as_pictures(pictures: Any) -> Sequence[Any]:
     return pictures
 
 
+def positive(what: str, value: Any) -> int:
+    """`value`, Python's or NumPy's whole number of at least 1, as an int; ArgumentError that names `what` otherwise."""
+    try:
+        number = 0 if isinstance(value, (bool, np.bool_)) else operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ArgumentError(f"{what} must be a positive int; got {value!r}")
+    return number
+
+
 def predict(net: Network, pictures: Any, topk: int, batch_size: int) -> list[list[Prediction]]:
     """See Network.predict."""
-    if not isinstance(topk, int) or topk < 1:
-        raise ArgumentError(f"predict: topk must be a positive int; got {topk!r}")
+    topk, batch_size = positive("predict: topk", topk), positive("predict: batch_size", batch_size)
     require_classifier(net)
     blocks = run_blocks(net, prepared(net, pictures), None, batch_size)
     return [answer for scores in blocks for answer in answers(net, scores, topk)]
@@ -138,6 +153,7 @@ def probabilities(net: Network, scores: np.ndarray) -> np.ndarray:
 
 def features(net: Network, pictures: Any, layer: str | None, batch_size: int) -> np.ndarray:
     """See Network.features."""
+    batch_size = positive("features: batch_size", batch_size)
     upto = default_layer(net) if layer is None else net.layer_name(layer)
     rows = [block.reshape(len(block), -1) for block in run_blocks(net, prepared(net, pictures), upto, batch_size)]
     if not rows:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..errors import ArgumentError
 from ..tensor import DEFAULT_DTYPE
 
 Shape = tuple[int, ...]
@@ -16,6 +17,8 @@ Initializer = Callable[[Shape, np.random.Generator], np.ndarray]
 
 def generator(seed: int, name: str) -> np.random.Generator:
     """The generator of one parameter: the same seed and name give the same numbers in any network."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ArgumentError(f"seed must be an int of at least 0; got {seed!r}")
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 

@@ -27,7 +27,7 @@ class Mode:
     """How a network is run. training: dropout is active. keys: uint64 (N,), one random key a picture."""
 
     training: bool = False
-    keys: np.ndarray | None = None
+    keys: Any = None
 
 
 INFERENCE = Mode()
@@ -99,6 +99,14 @@ def _positive(layer: Any, *names: str) -> None:
         value = getattr(layer, name)
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
             raise ArgumentError(f"{type(layer).__name__}: {name} must be a positive int; got {value!r}")
+        object.__setattr__(layer, name, int(value))  # NumPy's integers are no JSON
+
+
+def _flag(layer: Any, name: str) -> None:
+    value = getattr(layer, name)
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(f"{type(layer).__name__}: {name} must be True or False; got {value!r}")
+    object.__setattr__(layer, name, bool(value))
 
 
 def _initializer(layer: Any) -> None:
@@ -125,6 +133,7 @@ class Conv2d(Layer):
 
     def __post_init__(self) -> None:
         _positive(self, "in_channels", "out_channels", "groups")
+        _flag(self, "bias")
         _initializer(self)
         if self.in_channels % self.groups or self.out_channels % self.groups:
             raise ArgumentError(
@@ -169,6 +178,7 @@ class Linear(Layer):
 
     def __post_init__(self) -> None:
         _positive(self, "in_features", "out_features")
+        _flag(self, "bias")
         _initializer(self)
 
     def parameter_shapes(self) -> dict[str, Shape]:
@@ -200,6 +210,9 @@ class MaxPool2d(Layer):
     padding: Any = 0
     dilation: Any = 1
     ceil_mode: bool = False
+
+    def __post_init__(self) -> None:
+        _flag(self, "ceil_mode")
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return PoolGeometry.infer((1, *shapes[0]), **self.attributes()).y_shape[1:]

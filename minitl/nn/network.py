@@ -99,7 +99,7 @@ class Network:
         An array x is converted to the network's dtype; a Tensor must have it.
         """
         x = x if isinstance(x, Tensor) else tensor(x, dtype=self.dtype)
-        mode = INFERENCE if not training else Mode(True, None if keys is None else np.asarray(keys, np.uint64))
+        mode = Mode(True, keys) if training else INFERENCE
         after = after if after == INPUT else self.layer_name(after)
         upto = self.graph.output if upto is None else self.layer_name(upto)
         if after == upto:
@@ -198,11 +198,14 @@ class Network:
         return name if name in self.graph else self.graph[self.aliases().get(name, name)].name
 
     def match(self, pattern: str) -> list[Parameter]:
-        """Parameters whose layer, alias or own name matches a glob; "head" means every layer of a new head.
+        """Parameters whose layer, alias or own name matches a glob.
 
+        "head" means every layer of a new head; a module's name, such as "fire2", means all of its layers.
         Raises GraphError if nothing that has parameters matches.
         """
         layers = set(self.graph.match(pattern, self.aliases()))
+        modules = {name: name.rpartition(".")[0] for name in self.graph.names if "." in name}
+        layers |= {name for name, module in modules.items() if fnmatch.fnmatchcase(module, pattern)}
         if pattern == "head":
             layers |= set(self.head)
         found = [

@@ -1,5 +1,6 @@
 """Reports: one self-contained page, its pictures and numbers as files, and the weights."""
 
+from . import canvas  # noqa: F401  first, for how it imports matplotlib
 from .plots import confusion_plot, curves_plot
 from .write import write_report
 

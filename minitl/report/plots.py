@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from .canvas import Figure, png
 
 INK, FAINT, GRID = "#22303c", "#66757f", "#e3e8ec"
 TRAIN, VAL, BEST = "#8a97a3", "#1565a7", "#d9822b"
 BLUES = LinearSegmentedColormap.from_list("blues", ["#f7fafc", "#1565a7"])
-DPI = 144
 NUMBERED = 25  # classes up to which each cell of a confusion matrix has its number
 
 
@@ -53,7 +50,7 @@ def curves_plot(history: Sequence[dict[str, Any]], baseline: float | None = None
     accuracies.set_ylim(top=100)
     for axes, place in ((losses, "upper right"), (accuracies, "lower right")):
         axes.legend(loc=place, labelcolor=INK, fontsize=9, facecolor="white", edgecolor="none", framealpha=0.9)
-    return _png(figure)
+    return png(figure)
 
 
 def confusion_plot(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:
@@ -97,7 +94,7 @@ def confusion_plot(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -
     bar.set_label("share of the true class (%)", color=INK, fontsize=9)
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=FAINT, labelsize=8, length=2)
-    return _png(figure)
+    return png(figure)
 
 
 def _style(axes: Any) -> None:
@@ -106,12 +103,3 @@ def _style(axes: Any) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRID)
     axes.tick_params(colors=FAINT, labelsize=9, length=0)
-
-
-def _png(figure: Figure) -> bytes:
-    FigureCanvasAgg(figure)
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name in a script that the font lacks
-        figure.savefig(buffer, format="png", dpi=DPI, facecolor="white")
-    return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""A report's files: all made in memory first, then each written beside its place and renamed."""
+"""A report's files: a Trainer's weights at once, the rest made in memory; each written beside its place and renamed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def write_report(
     file is whole or not there.
     """
     details: dict[str, Any] = {}
+    written: list[Path] = []
     if isinstance(source, Trainer):
+        # what took longest to make first, before anything else can fail
+        written += _write(Path(folder), {}, source.net)
         result = source.evaluate("val" if source.data.val else "train")
         data, plan = source.data, source.net.plan(source.lr)
         details = {"name": source.net.name, "plan": plan, "settings": source.settings, "history": source.history}
@@ -42,7 +45,7 @@ def write_report(
     contents = {f"{name}.png": png for name, png in plots.items()}
     contents["metrics.json"] = _metrics(result, details)
     contents["report.html"] = page(result, plots, data=data, **details).encode("utf-8", "replace")
-    return _write(Path(folder), contents, source.net if isinstance(source, Trainer) else None)
+    return written + _write(Path(folder), contents, None)
 
 
 def _metrics(result: dict[str, Any], details: dict[str, Any]) -> bytes:
@@ -77,7 +80,7 @@ def _write(folder: Path, contents: dict[str, bytes], net: Any) -> list[Path]:
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if net is not None:  # the largest and dearest first
+        if net is not None:
             net.save(folder / "weights.h5")
             written.append(folder / "weights.h5")
         for name, content in contents.items():

@@ -18,12 +18,14 @@ PICTURES = 8  # that the curvature is averaged over
 def measured_rate(net: Network, values: np.ndarray, after: str, upto: str, momentum: float, seed: int = 0) -> float:
     """The base rate at which the steepest direction is stepped down in one go: (1 - momentum) / L.
 
-    L bounds the curvature of the mean cross-entropy along the trainable parameters. The Hessian of softmax
-    cross-entropy in the logits is at most 1/2 (Böhning 1992, "Multinomial logistic regression algorithm"), so in the
-    Gauss-Newton approximation L <= 1/2 mean over pictures of trace(J D J^T) / K, with J the Jacobian of the K logits
-    by the parameters and D their rate multipliers. For a single dense layer that trace is K (|x|^2 + 1): the rate
-    follows the scale of the features. The trace is had by one backward pass a picture of random signs u, as
-    E |J^T u|^2 (Hutchinson 1990). 1 / (1 - momentum) is what momentum multiplies a steady step by.
+    L estimates the curvature of the mean cross-entropy along the trainable parameters. The Hessian of softmax
+    cross-entropy in the logits is at most 1/2 (Böhning 1992, "Multinomial logistic regression algorithm"), and in the
+    Gauss-Newton approximation L = 1/2 mean over pictures of trace(J D J^T) / K, with J the Jacobian of the K logits
+    by the parameters and D their rate multipliers: the mean eigenvalue, where a bound would take the largest. For a
+    single dense layer all are alike, |x|^2 + 1, so there it is a bound, and the rate follows the scale of the
+    features; for deeper trainable parts it is a guess that `lr` may have to lower. The trace is had by one backward
+    pass a picture of random signs u, as E |J^T u|^2 (Hutchinson 1990). 1 / (1 - momentum) is what momentum
+    multiplies a steady step by.
 
     values: (n, …), the pictures' values at node `after`. Raises ArgumentError where nothing moves the output.
     """

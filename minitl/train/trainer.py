@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 import time
 import warnings
@@ -16,9 +17,10 @@ from ..data import Dataset, FrozenValues, Item
 from ..data.dataset import check_seed, key
 from ..data.features import megabytes, scores_node
 from ..errors import ArgumentError, DataError
-from ..nn.inference import BLOCK
+from ..nn.inference import BLOCK, positive
 from ..optim import SGD, ConstantSchedule
 from ..tensor import Parameter
+from ..terminal import Unfailing
 from . import messages
 from .evaluation import accuracy_and_loss, check_classes, summary
 from .rate import PICTURES, measured_rate
@@ -85,9 +87,15 @@ class Trainer:
             raise ArgumentError("Trainer: lr must be above 0, or None to have it measured; got 0")
         if momentum >= 1:
             raise ArgumentError(f"Trainer: momentum must be below 1; got {momentum!r}")
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise ArgumentError(f"Trainer: batch_size must be a positive int; got {batch_size!r}")
-        if not isinstance(label_smoothing, (int, float)) or not 0 <= label_smoothing <= 1:
+        batch_size = positive("Trainer: batch_size", batch_size)
+        if schedule is not None and not callable(getattr(schedule, "rate", None)):
+            raise ArgumentError(
+                f"Trainer: schedule must be an object with rate(base, epoch), such as optim.StepSchedule; "
+                f"got {schedule!r}"
+            )
+        workers = _count("workers", workers)
+        cache_limit = None if cache_limit is None else _count("cache_limit", cache_limit)
+        if not isinstance(label_smoothing, (int, float, np.integer, np.floating)) or not 0 <= label_smoothing <= 1:
             raise ArgumentError(f"Trainer: label_smoothing must be from 0 to 1; got {label_smoothing!r}")
         check_classes(net, data)
         self.net, self.data = net, data
@@ -126,8 +134,7 @@ class Trainer:
         After Ctrl-C during the epochs the best so far is kept and the history returned, marked interrupted.
         Raises GraphError where nothing can be trained, ArgumentError when the loss is no number any more.
         """
-        if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
-            raise ArgumentError(f"fit: epochs must be a positive int; got {epochs!r}")
+        epochs = positive("fit: epochs", epochs)
         if not self.data.train:
             raise DataError("fit: the data has no pictures to train on; load it with val below 1")
         messages.require_trainable(self.net)
@@ -142,7 +149,7 @@ class Trainer:
             history.start = best.row
         first = len(history) + 1
         steps = -(-len(self.data.train) // self.batch_size) * epochs
-        bar = tqdm(total=steps, desc="training", unit="step", disable=not self.progress, file=sys.stderr)
+        bar = tqdm(total=steps, desc="training", unit="step", disable=not self.progress, file=Unfailing(sys.stderr))
         try:
             for epoch in range(first, first + epochs):
                 began = time.perf_counter()
@@ -174,7 +181,7 @@ class Trainer:
 
     def _say(self, text: str) -> None:
         if self.progress:
-            print(text, file=sys.stderr)
+            print(text, file=Unfailing(sys.stderr), flush=True)
 
     def _prepare(self, epochs: int) -> float:
         """Measures a block and a step, settles and returns the rate, tells the duration, fills the cache."""
@@ -206,7 +213,11 @@ class Trainer:
         self._say(f"this will take about {messages.duration(seconds)}")
         if values.keep:
             bar = tqdm(
-                total=every, desc=f"up to {values.cut}", unit="picture", disable=not self.progress, file=sys.stderr
+                total=every,
+                desc=f"up to {values.cut}",
+                unit="picture",
+                disable=not self.progress,
+                file=Unfailing(sys.stderr),
             )
             bar.update(len(pairs))
             with bar:
@@ -249,9 +260,9 @@ class Trainer:
                 value = loss.item()
                 if not np.isfinite(value):
                     return value, 0.0
-                optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
+                optimizer.zero_grad()  # gradients need not live through the next forward pass
                 total += value * len(items)
                 right += sum(int(a) == item.label for a, item in zip(logits.argmax(1), items, strict=True))
                 count += len(items)
@@ -325,6 +336,17 @@ class _Best:
                 p.assign(array)
 
 
+def _count(name: str, value: Any) -> int:
+    """A whole number of at least 0; ArgumentError otherwise."""
+    try:
+        number = -1 if isinstance(value, (bool, np.bool_)) else operator.index(value)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise ArgumentError(f"Trainer: {name} must be a whole number of at least 0; got {value!r}")
+    return number
+
+
 def _class_weights(given: Any, data: Dataset) -> np.ndarray | None:
     """Weights (K,) or None. "auto": pictures / (classes * pictures of the class), 1 where all are alike."""
     if given is None:
@@ -334,7 +356,10 @@ def _class_weights(given: Any, data: Dataset) -> np.ndarray | None:
         if given != "auto":
             raise ArgumentError(f"Trainer: class_weight must be None, 'auto' or one number a class; got {given!r}")
         return counts.sum() / (len(counts) * np.maximum(counts, 1))
-    weights = np.asarray(given, np.float64)
+    try:
+        weights = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        weights = np.empty(0)
     if weights.shape != counts.shape or not np.all(np.isfinite(weights)) or np.any(weights <= 0):
         raise ArgumentError(f"Trainer: class_weight must be {len(counts)} positive numbers, one a class; got {given!r}")
     return weights

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 
 import h5py
 import numpy as np
@@ -171,3 +172,72 @@ def test_kernels_lists_every_version(minitl):
     assert named == {(spec.name, v.name) for spec in kernels.specs().values() for v in spec.versions}
     assert all(row["available"] == (row["why_not"] is None) for row in rows)
     assert "conv2d" in minitl("kernels").out
+
+
+@pytest.mark.parametrize(("command", "option", "name"), [("predict", "--csv", "a.csv"), ("features", "--out", "a.npz")])
+def test_a_file_is_written_over_only_by_force(minitl, weights, photos, tmp_path, command, option, name):
+    there = tmp_path / name
+    there.write_bytes(b"mine")
+    outcome = minitl(command, weights, photos, option, there)
+    assert outcome.status == 2
+    assert "--force" in outcome.err
+    assert there.read_bytes() == b"mine"
+    assert minitl(command, weights, photos, option, there, "--force").status == 0
+    assert there.read_bytes() != b"mine"
+
+
+def test_what_is_read_is_never_written_over(minitl, weights, photos, tmp_path):
+    own = tmp_path / "own.h5"
+    own.write_bytes(weights.read_bytes())
+    link = tmp_path / "link.h5"
+    link.symlink_to(own)
+    shot = next((photos / "flat").iterdir())
+    before = own.read_bytes(), shot.read_bytes()
+    for words in (
+        ("predict", own, photos, "--csv", own),
+        ("predict", own, photos, "--csv", link),
+        ("predict", own, photos, "--csv", shot),
+        ("features", own, photos, "--out", own),
+        ("convert", own, "--out", link),
+    ):
+        outcome = minitl(*words, "--force")
+        assert outcome.status == 2
+        assert "itself read" in outcome.err
+    assert (own.read_bytes(), shot.read_bytes()) == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_rather_than_waited_for(minitl, weights, tmp_path):
+    pipe = tmp_path / "pipe.jpg"
+    os.mkfifo(pipe)
+    for words in (
+        ("predict", weights, pipe),
+        ("predict", weights, tmp_path),
+        ("convert", pipe, "--out", tmp_path / "x.h5"),
+        ("convert", weights, "--classes", pipe, "--out", tmp_path / "x.h5"),
+        ("inspect", pipe),
+        ("inspect", os.devnull),
+    ):
+        outcome = minitl(*words)
+        assert outcome.status == 1
+        assert "is no regular file" in outcome.err
+        assert outcome.err.count("\n") == 1
+
+
+def test_predict_names_links_that_lead_nowhere(minitl, weights, tmp_path):
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    outcome = minitl("predict", weights, tmp_path)
+    assert outcome.status == 1
+    assert [name in outcome.err for name in ("gone.png", "loop.png")] == [True, True]
+
+
+def test_control_characters_in_a_name_stay_in_their_line(minitl, weights, photos, tmp_path):
+    odd = tmp_path / "a\nb\x1b[31m.png"
+    odd.write_bytes(next((photos / "flat").iterdir()).read_bytes())
+    (tmp_path / "c\nd.png").touch()
+    outcome = minitl("predict", weights, tmp_path)
+    assert outcome.status == 1
+    assert "a\\nb\\x1b[31m.png" in outcome.out
+    assert outcome.out.count("\n") == 2
+    assert outcome.err.count("\n") == 1

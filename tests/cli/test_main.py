@@ -86,3 +86,23 @@ def test_a_reader_that_leaves_early_is_met_in_silence():
     os.close(writing)
     assert done.stderr == b""
     assert done.returncode == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.parametrize("stream", ["full", "closed"])
+def test_a_stdout_that_takes_nothing(stream):
+    program = "import sys; from minitl.cli import main; sys.exit(main(['kernels']))"
+    if stream == "full":
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE)
+        assert done.returncode == 1
+        assert done.stderr == b"minitl: standard output: No space left on device\n"
+    else:
+        shell = [
+            sys.executable,
+            "-c",
+            f"import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, '-c', {program!r}])",
+        ]
+        done = subprocess.run(shell, stderr=subprocess.PIPE)
+        assert done.returncode == 0
+        assert done.stderr == b""

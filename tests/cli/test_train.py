@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -177,3 +181,83 @@ def test_the_demo_writes_its_picture_and_weights(minitl, tmp_path, monkeypatch):
     for way in demo.WAYS:
         assert way in outcome.out
     assert tl.load(tmp_path / "demo" / "digits.h5").classes == demo.CLASSES
+
+
+@pytest.mark.parametrize("place", [".", "run", "flat/run"])
+def test_results_do_not_go_among_the_pictures(minitl, photos, place):
+    words = ("train", photos, "--weights", "small_vgg_mnist", "--out", photos / place, "--force")
+    outcome = minitl(*words)
+    assert outcome.status == 2
+    assert "outside" in outcome.err
+    assert {path.name for path in photos.iterdir()} == {"flat", "rayé"}
+
+
+def test_of_two_rates_for_a_layer_the_later_counts(photos):
+    import argparse
+
+    from minitl.cli import train
+
+    given = [("conv3_1", 0.5), ("conv3_*", 0.1), ("conv3_1", 0.7)]
+    args = argparse.Namespace(freeze=None, freeze_upto=None, unfreeze=["conv3_*"], lr_mult=given)
+    net = tl.load("small_vgg_mnist", classes=["a", "b"])
+    train.choose(net, args)
+    rates = {name: p.lr_mult for name, p in net.named_parameters().items()}
+    assert rates["conv3_1.weight"] == 0.7
+    args.lr_mult = [("conv3_1", 0.5), ("conv3_*", 0.1), ("conv3_1", 0.5), ("conv3_*", 0.2)]
+    train.choose(net, args)
+    assert net.named_parameters()["conv3_1.weight"].lr_mult == 0.2
+
+
+def test_a_loss_that_is_no_number_is_no_misuse(minitl, photos, tmp_path):
+    words = ("train", photos, "--weights", "small_vgg_mnist", "--out", tmp_path / "run", "--lr", "1e30")
+    outcome = minitl(*words, "--no-progress")
+    assert outcome.status == 1
+    assert "lower lr" in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_weights_outlast_a_failing_evaluation(minitl, monkeypatch, photos, tmp_path):
+    def fail(*arguments, **named):
+        raise DataError("evaluate: fails")
+
+    monkeypatch.setattr(tl.Trainer, "evaluate", fail)
+    words = ("train", photos, "--weights", "small_vgg_mnist", "--out", tmp_path / "run", "--epochs", 1)
+    assert minitl(*words, "--no-progress").status == 1
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["weights.h5"]
+
+
+HOSTILE = """
+import sys
+from minitl import cli
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+def test_a_training_survives_its_surroundings(photos, tmp_path):
+    """Nobody listens, warnings are errors, and the plots are asked for on a screen that is not there."""
+    words = ["train", photos, "--weights", "small_vgg_mnist", "--out", tmp_path / "run", "--epochs", "1"]
+    surroundings = {**os.environ, "PYTHONWARNINGS": "error", "MPLBACKEND": "nonsense"}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", HOSTILE, *words], stderr=full, stdout=full, env=surroundings)
+    assert done.returncode == 1
+    written = {path.name for path in (tmp_path / "run").iterdir()}
+    assert written == {"report.html", "curves.png", "confusion.png", "metrics.json", "weights.h5"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_to_be_terminated_is_to_be_interrupted(minitl, monkeypatch, photos, tmp_path):
+    whole = tl.Trainer._epoch
+
+    def terminated(self, epoch, *others):
+        if epoch == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return whole(self, epoch, *others)
+
+    monkeypatch.setattr(tl.Trainer, "_epoch", terminated)
+    words = ("train", photos, "--weights", "small_vgg_mnist", "--out", tmp_path / "run", "--epochs", 3)
+    outcome = minitl(*words, "--no-progress")
+    assert outcome.status == 143
+    numbers = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
+    assert numbers["interrupted"]
+    assert (tmp_path / "run" / "weights.h5").exists()

@@ -48,3 +48,12 @@ def test_validation_pictures_of_their_own():
 def test_what_is_no_data_is_refused(x, y, options, words):
     with pytest.raises(DataError, match=words):
         data.arrays(x, y, **options)
+
+
+def test_a_label_far_beyond_the_pictures_is_refused_at_once():
+    with pytest.raises(DataError, match="label 4000000000 stands for 4000000001 classes"):
+        data.arrays(COLOUR[:2], np.array([0, 4_000_000_000]))
+
+
+def test_numpy_numbers_serve_as_a_share():
+    assert data.arrays(COLOUR, LABELS, val=np.float32(0.25)).val == data.arrays(COLOUR, LABELS, val=0.25).val

@@ -1,9 +1,13 @@
 """Values of frozen layers: the same bits kept or not, alone or in company; refused aloud where they do not fit."""
 
+import os
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from minitl import data, nn
+from minitl.errors import DataError
 from minitl.images import Preprocessing
 
 RNG = np.random.default_rng(1)
@@ -114,3 +118,26 @@ def test_a_picture_that_went_missing_is_left_out_and_warned_of_once(tmp_path):
     assert len(caught) == 1
     assert list(first) == list(second) == ["0.png", "1.png", "3.png"]
     assert "2.png" in values.skipped
+
+
+def test_a_picture_that_changed_is_computed_anew(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(PICTURES[0]).save(path)
+    items = (data.Item("a.png", 0, path), data.Item("array", 1, PICTURES[1].copy()))
+    values = data.FrozenValues(network())
+    values.fill(items)
+    before = collect(values, items)
+    Image.fromarray(PICTURES[2]).save(path)
+    os.utime(path, ns=(1, 1))  # a clock may be too coarse to tell two writes apart
+    items[1].source[:] = PICTURES[3]
+    after = collect(values, items)
+    fresh = collect(data.FrozenValues(network()), items)
+    for name, value in fresh.items():
+        assert np.array_equal(after[name], value)
+        assert not np.array_equal(before[name], value)
+
+
+def test_two_pictures_of_one_name_are_refused():
+    item = data.Item("0", 0, PICTURES[0])
+    with pytest.raises(DataError, match="'0' is named more than once"):
+        data.Dataset(("a", "b"), (item,), (data.Item("0", 1, PICTURES[1]),))

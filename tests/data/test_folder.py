@@ -1,6 +1,8 @@
 """Folders of photographs: what is found, what is set aside and named, how the split is chosen, what is refused."""
 
+import os
 import random
+import sys
 import unicodedata
 
 import numpy as np
@@ -275,3 +277,39 @@ def test_settings_outside_their_domain(tmp_path, settings):
 def test_an_unknown_split_is_refused(tmp_path):
     with pytest.raises(ArgumentError, match="train, val; got 'test'"):
         data.folder(photos(tmp_path)).counts("test")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_and_links_to_themselves_are_set_aside(tmp_path):
+    photos(tmp_path)
+    os.mkfifo(tmp_path / "ant" / "pipe.jpg")
+    (tmp_path / "bee" / "loop.jpg").symlink_to(tmp_path / "bee" / "loop.jpg")
+    found = data.folder(tmp_path)
+    assert len(found.train + found.val) == 10
+    reasons = dict(found.skipped)
+    assert set(reasons) == {"ant/pipe.jpg", "bee/loop.jpg"}
+    assert "is no regular file" in reasons["ant/pipe.jpg"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere such a name cannot be")
+def test_a_class_whose_name_is_no_text_is_refused_at_once(tmp_path):
+    photos(tmp_path)
+    os.mkdir(os.fsencode(tmp_path) + b"/caf\xe9")
+    with pytest.raises(DataError, match=r"folder 'caf\\udce9' is not valid text") as caught:
+        data.folder(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_path_is_no_folder():
+    with pytest.raises(DataError, match="path must be"):
+        data.folder(None)
+
+
+def test_memory_that_runs_out_is_not_the_picture_s_fault(tmp_path, monkeypatch):
+    def fail(*arguments, **named):
+        raise MemoryError
+
+    path = picture(tmp_path / "a.png")
+    monkeypatch.setattr(images.Image, "open", fail)
+    with pytest.raises(DataError, match="not enough memory"):
+        images.decode(path)

@@ -12,6 +12,7 @@ import pytest
 # A unit may import units of a lower rank. Those of rank 0 and 1 are the ground.
 RANKS = {
     "errors": 0,
+    "terminal": 0,
     "kernels": 1,
     "weights": 1,
     "images": 1,

@@ -113,3 +113,24 @@ def test_sizes_that_cannot_share_a_batch_are_named(net, tmp_path):
 def test_an_unknown_layer_says_what_there_is(net, pictures):
     with pytest.raises(GraphError, match="no layer 'pool9'; there are conv1, relu1"):
         net.features(pictures, layer="pool9")
+
+
+@pytest.mark.parametrize(
+    "settings", [{"batch_size": n} for n in (0, -1, 1.5, None, True)] + [{"topk": 1.5}, {"topk": "3"}]
+)
+def test_counts_outside_their_domain(net, pictures, settings):
+    with pytest.raises(ArgumentError, match=next(iter(settings))):
+        net.predict(pictures, **settings)
+    if "batch_size" in settings:
+        with pytest.raises(ArgumentError, match="batch_size"):
+            net.features(pictures, **settings)
+
+
+def test_numpy_numbers_serve_as_counts(net, pictures):
+    assert net.predict(pictures, topk=np.int64(2), batch_size=np.int32(8)) == net.predict(pictures, topk=2)
+
+
+@pytest.mark.parametrize("given", [None, 3, 1.5])
+def test_what_is_no_list_of_pictures(net, given):
+    with pytest.raises(DataError, match="must be paths or one array"):
+        net.predict(given)

@@ -143,3 +143,23 @@ def test_a_layer_that_defines_nothing_says_so():
         Empty().forward(tensor([1.0]), parameters={}, mode=INFERENCE, stream=0)
     with pytest.raises(TypeError, match="Empty must define output_shape"):
         Empty().output_shape((1,))
+
+
+def test_numpy_numbers_are_stored_as_plain_ones():
+    layer = nn.Conv2d(np.int64(4), np.int32(4), 3, groups=np.int64(2))
+    assert json.dumps(layer.attributes())
+    assert layer == nn.Conv2d(4, 4, 3, groups=2)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Conv2d(4, 4, 3, groups=True),
+        lambda: nn.Conv2d(4, 4, 3, bias="no"),
+        lambda: nn.Linear(4, 4, bias=0),
+        lambda: nn.MaxPool2d(2, ceil_mode="False"),
+    ],
+)
+def test_flags_and_counts_are_what_they_say(make):
+    with pytest.raises(ArgumentError, match="must be"):
+        make()

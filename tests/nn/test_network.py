@@ -282,3 +282,41 @@ def test_a_fused_relu_changes_no_bit_of_any_node_or_gradient():
         assert np.array_equal(one.data, other.data)
     for one, p in zip(fused, net.parameters(), strict=True):
         assert np.array_equal(one, p.grad)
+
+
+def test_a_convolution_that_others_read_too_is_not_rectified_for_them():
+    nodes = [
+        nn.Node("conv", nn.Conv2d(1, 2, 1), ("input",)),
+        nn.Node("relu", nn.ReLU(), ("conv",)),
+        nn.Node("both", nn.Concat(), ("conv", "relu")),
+    ]
+    net = nn.Network(nodes, input_shape=(1, 2, 2))
+    x = np.array([-1.0, 1.0, -2.0, 2.0], np.float32).reshape(1, 1, 2, 2)
+    both, plain = net(x).data, net.run(x, upto="conv").data
+    assert (plain < 0).any()
+    assert np.array_equal(both, np.concatenate([plain, np.maximum(plain, 0)], axis=1))
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", True])
+def test_seeds_are_whole_numbers_from_zero(seed):
+    with pytest.raises(ArgumentError, match="seed must be"):
+        nn.Sequential(nn.Linear(2, 2), seed=seed)
+
+
+@pytest.mark.parametrize("keys", [[-1, 2], [1.7, 2.0]])
+def test_dropout_keys_that_are_no_keys(keys):
+    net = nn.Sequential(nn.Dropout(0.5), nn.Linear(2, 2))
+    with pytest.raises(ShapeError, match="keys must be integers"):
+        net(np.ones((2, 2), np.float32), training=True, keys=keys)
+
+
+def test_the_name_of_a_module_means_its_layers():
+    nodes = [
+        nn.Node("fire2.squeeze", nn.Conv2d(1, 2, 1), ("input",)),
+        nn.Node("fire2.expand", nn.Conv2d(2, 2, 1), ("fire2.squeeze",)),
+        nn.Node("conv3", nn.Conv2d(2, 2, 1), ("fire2.expand",)),
+    ]
+    net = nn.Network(nodes).freeze("fire2")
+    assert [p.name for p in net.parameters() if not p.frozen] == ["conv3.weight", "conv3.bias"]
+    with pytest.raises(GraphError, match="matches no layer"):
+        net.freeze("")

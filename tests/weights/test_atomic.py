@@ -113,3 +113,27 @@ def test_ordinary_permissions(tmp_path):
     schema.write(tmp_path / "w.h5", file())
     modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "w.h5")}
     assert len(modes) == 1
+
+
+def test_a_link_is_written_through_and_a_mode_kept(tmp_path):
+    target, link = tmp_path / "real.h5", tmp_path / "link.h5"
+    target.write_bytes(b"old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    atomic.write_bytes(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_is_no_file_is_written_into_and_stays(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    atomic.write_bytes(pipe, b"through")
+    assert os.read(reading, 99) == b"through"
+    os.close(reading)
+    assert pipe.is_fifo()
+    atomic.write_bytes(os.devnull, b"nowhere")
+    assert not os.path.isfile(os.devnull)

@@ -56,6 +56,8 @@ def read_class_names(path: str | os.PathLike[str], count: int | None = None) -> 
     on a file that is empty, has an empty line within, is no UTF-8 text, or does not hold `count` names.
     """
     try:
+        if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+            raise WeightError(f"{path}: is no regular file; give a text file with one name a line")
         with open(path, "rb") as file:
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
