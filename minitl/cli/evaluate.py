@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--val", type=common.at_least(0, float, 1), default=1.0, help="share that is the val part (default: 1, all)"
     )
     parser.add_argument("--seed", type=common.at_least(0), default=0, help="which pictures those are (default: 0)")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
     parser.add_argument("--json", action="store_true", help="print JSON, with the answer to every picture")
 
 
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluates and shows the result."""
     net = tl.load(args.weights)
     data = tl.data.folder(args.photos, val=args.val, seed=args.seed, classes=net.classes)
-    result = evaluate(net, data, args.split)
+    result = evaluate(net, data, args.split, progress=not args.no_progress)
     if args.json:
         common.print_json(result | {"set_aside": [list(pair) for pair in data.skipped]})
     else:

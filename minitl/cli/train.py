@@ -13,6 +13,7 @@ from pathlib import Path
 import minitl as tl
 
 from ..errors import ArgumentError, MinitlError
+from ..optim import StepSchedule
 from ..transfer import HEADS
 from . import INTERRUPTED, common, evaluate
 
@@ -45,8 +46,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--val", type=common.at_least(0, float, 1), default=0.2, help="share to validate on (default: 0.2)"
     )
+    how.add_argument("--momentum", type=common.at_least(0, float, 1), default=0.9, help="default: 0.9")
+    how.add_argument("--weight-decay", type=common.at_least(0, float), default=5e-4, help="default: 0.0005")
+    how.add_argument("--step-every", type=common.at_least(1), metavar="EPOCHS", help="lower the rate this often")
+    how.add_argument("--step-factor", type=common.at_least(0, float), default=0.1, metavar="X", help="default: 0.1")
     how.add_argument("--class-weight", choices=["auto"], help="auto: rare classes weigh as much as frequent ones")
     how.add_argument("--seed", type=common.at_least(0), default=0, help="same seed, same result (default: 0)")
+    how.add_argument("--json", action="store_true", help="print the evaluation and the settings as JSON")
     how.add_argument("--no-progress", action="store_true", help="no progress bars, no talk while working")
 
 
@@ -66,19 +72,28 @@ def run(args: argparse.Namespace) -> int:
         net,
         data,
         lr=args.lr,
+        momentum=args.momentum,
+        weight_decay=args.weight_decay,
         batch_size=args.batch_size,
+        schedule=None if args.step_every is None else StepSchedule(args.step_every, args.step_factor),
         class_weight=args.class_weight,
         seed=args.seed,
         progress=not args.no_progress,
     )
-    print(net.plan(args.lr))
     try:
         history = trainer.fit(epochs=args.epochs)
     except ArgumentError as error:  # such as a loss that is no number: the command line was in order, so no misuse
         raise MinitlError(str(error)) from error
     tl.write_report(trainer, args.out)  # the weights first of all, before anything else can fail
-    if data.val:
-        print(evaluate.summary(trainer.evaluate("val")))
+    result = trainer.evaluate("val") if data.val else None
+    if args.json:
+        settings = trainer.settings | {"best_epoch": history.best, "epochs": len(history), "out": str(args.out)}
+        common.print_json({"evaluation": result, "settings": settings})
+        return INTERRUPTED if history.interrupted else 0
+    print(net.plan(trainer.lr))
+    if result is not None:
+        print(evaluate.summary(result))
+        print("The epoch was chosen on these pictures, so expect a little less on new ones.")
     print(f"report: {args.out / 'report.html'}")
     print(f"weights: {args.out / 'weights.h5'}; try: minitl predict {args.out / 'weights.h5'} PICTURES")
     return INTERRUPTED if history.interrupted else 0

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .. import functional as F
 from .. import images
 from ..autograd import no_grad
 from ..errors import ArgumentError, DataError, GraphError, ShapeError
+from ..tensor import tensor
 from .graph import INPUT
 
 if TYPE_CHECKING:
@@ -147,8 +149,8 @@ def probabilities(net: Network, scores: np.ndarray) -> np.ndarray:
     last = net.graph[net.graph.output].op
     if last == "softmax":
         return scores
-    shifted = np.exp(scores - scores.max(1, keepdims=True))
-    return shifted / shifted.sum(1, keepdims=True)
+    with no_grad():
+        return F.softmax(tensor(scores), axis=1).data
 
 
 def features(net: Network, pictures: Any, layer: str | None, batch_size: int) -> np.ndarray:

@@ -42,7 +42,7 @@ def page(
 ) -> str:
     """The whole page. result: what `evaluate` returns. plots: PNG by name ("curves", "confusion")."""
     title = f"{name or 'classifier'}: {len(result['per_class'])} classes"
-    body = [f"<h1>{escape(title)}</h1>", _lead(result), _figures(result)]
+    body = [f"<h1>{escape(title)}</h1>", _lead(result, bool(history)), _figures(result)]
     if "curves" in plots:
         body += ["<h2>Training</h2>", _image(plots["curves"], "loss and accuracy by epoch")]
     body += ["<h2>Classes</h2>", _per_class(result), _image(plots["confusion"], "truth against answer")]
@@ -69,9 +69,10 @@ def page(
     )
 
 
-def _lead(result: Mapping[str, Any]) -> str:
+def _lead(result: Mapping[str, Any], trained: bool) -> str:
     split = {"val": "validation", "train": "training"}[result["split"]]
-    return f"<p class='lead'>How it answers on the {result['pictures']} {split} pictures.</p>"
+    chosen = " The epoch was chosen on these pictures, so expect a little less on new ones." if trained else ""
+    return f"<p class='lead'>How it answers on the {result['pictures']} {split} pictures.{chosen}</p>"
 
 
 def _figures(result: Mapping[str, Any]) -> str:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from tqdm import tqdm
 
+from .. import functional as F
 from ..autograd import no_grad
 from ..data import Dataset, FrozenValues, Item
 from ..data.features import scores_node
 from ..errors import DataError, GraphError
 from ..nn.inference import BLOCK, blocks
+from ..tensor import tensor
+from ..terminal import Unfailing
 
 if TYPE_CHECKING:
     from ..nn import Network
 
 
-def evaluate(net: Network, data: Dataset, split: str = "val", workers: int = 2) -> dict[str, Any]:
+def evaluate(
+    net: Network, data: Dataset, split: str = "val", workers: int = 2, progress: bool = False
+) -> dict[str, Any]:
     """How well `net` answers on a split of `data`: in order, every picture, in inference mode.
+
+    progress: show a bar.
 
     Returns {"split", "pictures", "accuracy", "loss" (mean cross-entropy), "majority_baseline" (share of the most
     frequent class), "per_class": {name: {"precision", "recall", "f1", "support"}}, "confusion" (rows: truth, columns:
@@ -28,7 +37,7 @@ def evaluate(net: Network, data: Dataset, split: str = "val", workers: int = 2) 
     or classes that are not the network's.
     """
     check_classes(net, data)
-    return summary(FrozenValues(net, keep=False, workers=workers), data, split)
+    return summary(FrozenValues(net, keep=False, workers=workers), data, split, progress)
 
 
 def check_classes(net: Network, data: Dataset) -> None:
@@ -58,14 +67,16 @@ def _named(names: Sequence[str], most: int = 5) -> str:
 
 
 def answers(
-    values: FrozenValues, items: Sequence[Item], classes: Sequence[str]
+    values: FrozenValues, items: Sequence[Item], classes: Sequence[str], progress: bool = False
 ) -> tuple[list[Item], np.ndarray, np.ndarray]:
     """(items that could be read, probabilities (N, K), their logarithms), in order, float64."""
     net, cut, end = values.net, values.cut, scores_node(values.net)
     seen: list[Item] = []
 
     def rows() -> Iterator[np.ndarray]:
-        for item, value in values.stream(items):
+        file = Unfailing(sys.stderr)
+        stream = values.stream(items)
+        for item, value in tqdm(stream, "evaluating", len(items), unit="picture", disable=not progress, file=file):
             seen.append(item)
             yield value
 
@@ -78,10 +89,9 @@ def answers(
     raw = np.concatenate(scores)
     if raw.shape[1:] != (len(classes),):
         raise _wrong_output(net, raw.shape[1:], len(classes))
-    shifted = raw - raw.max(1, keepdims=True)
-    powers = np.exp(shifted)
-    total = powers.sum(1, keepdims=True)
-    return seen, powers / total, shifted - np.log(total)
+    with no_grad():
+        every = tensor(raw)
+        return seen, F.softmax(every, axis=1).data, F.log_softmax(every, axis=1).data
 
 
 def accuracy_and_loss(values: FrozenValues, data: Dataset, split: str) -> tuple[float, float, np.ndarray]:
@@ -91,12 +101,12 @@ def accuracy_and_loss(values: FrozenValues, data: Dataset, split: str) -> tuple[
     return float((found == labels).mean()), float(-logs[np.arange(len(seen)), labels].mean()), found
 
 
-def summary(values: FrozenValues, data: Dataset, split: str) -> dict[str, Any]:
+def summary(values: FrozenValues, data: Dataset, split: str, progress: bool = False) -> dict[str, Any]:
     """See `evaluate`."""
     items = data.split(split)
     if not items:
         raise DataError(f"evaluate: the split {split!r} has no pictures; load the data with another val=")
-    seen, probabilities, logs = answers(values, items, data.classes)
+    seen, probabilities, logs = answers(values, items, data.classes, progress)
     labels, found = np.array([item.label for item in seen]), logs.argmax(1)
     every = np.arange(len(data.classes))
     table = precision_recall_fscore_support(labels, found, labels=every, zero_division=0.0)

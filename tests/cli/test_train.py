@@ -261,3 +261,22 @@ def test_to_be_terminated_is_to_be_interrupted(minitl, monkeypatch, photos, tmp_
     numbers = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert numbers["interrupted"]
     assert (tmp_path / "run" / "weights.h5").exists()
+
+
+def test_train_takes_a_recipe_and_answers_in_json(minitl, photos, tmp_path):
+    words = ["train", photos, "--weights", "small_vgg_mnist", "--out", tmp_path / "run", "--epochs", 3, "--no-progress"]
+    words += ["--momentum", 0.5, "--weight-decay", 0, "--step-every", 1, "--step-factor", 0.5, "--lr", 0.01, "--json"]
+    outcome = minitl(*words)
+    assert outcome.status == 0, outcome.err
+    said = json.loads(outcome.out)
+    assert said["settings"]["momentum"] == 0.5
+    assert said["evaluation"]["pictures"] > 0
+    history = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))["history"]
+    assert [row["lr"] for row in history] == [0.01, 0.005, 0.0025]
+
+
+def test_the_plan_shows_the_measured_rates(minitl, photos, tmp_path):
+    words = ["train", photos, "--weights", "small_vgg_mnist", "--out", tmp_path / "run", "--epochs", 1, "--no-progress"]
+    outcome = minitl(*words)
+    assert "x base" not in outcome.out
+    assert "head.weight" in outcome.out
