@@ -272,9 +272,3 @@ def array_sha256(array: np.ndarray) -> str:
 def names_sha256(names: list[str]) -> str:
     """sha256, in hexadecimal, of the UTF-8 names, each ended by a zero byte."""
     return hashlib.sha256(b"".join(name.encode() + b"\0" for name in names)).hexdigest()
-
-
-def file_sha256(path: str | os.PathLike[str]) -> str:
-    """sha256, in hexadecimal, of a whole file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -125,7 +125,6 @@ SQUEEZENET1_0: Table = {
 TABLES: dict[str, Table] = {
     "alexnet": ALEXNET,
     "vgg16": VGG16,
-    "squeezenet1_0": SQUEEZENET1_0,
     "squeezenet1_0_caffe": SQUEEZENET1_0,
 }
 

@@ -27,7 +27,7 @@ def test_torchvisions_positions_run_without_a_gap(network):
 
 
 def test_squeezenets_positions_run_without_a_gap():
-    found = [re.match(r"features\.(\d+)", a) for a in names.aliases("squeezenet1_0")]
+    found = [re.match(r"features\.(\d+)", a) for a in names.aliases("squeezenet1_0_caffe")]
     assert sorted({int(m[1]) for m in found if m}) == list(range(13))
 
 
