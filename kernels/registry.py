@@ -68,7 +68,7 @@ class KernelSpec:
     oracle: "module:function", the float64 loops. cost: arguments -> Cost. bound: (arguments, truth)
     -> largest permitted |difference| from the truth, elementwise (see verify.bounds). cases:
     "module:function", a hypothesis strategy of argument dictionaries. dummies: shapes and attributes
-    by name -> arguments, for `why`. versions: in order of preference.
+    by name -> arguments (of the gradients too), for `example`. versions: in order of preference.
     """
 
     name: str
@@ -91,6 +91,11 @@ class KernelSpec:
     def load(self, target: str) -> Callable[..., Any]:
         """The function at "module:function" in this op's folder."""
         return _load(self.package, target)
+
+    def example(self, dtype: np.dtype, **shapes: Any) -> dict[str, Any]:
+        """The arguments of a call of these shapes, with arrays that take no memory."""
+        every = self.dummies(dtype=dtype, **shapes)
+        return {name: every[name] for name in _signature(self.check).parameters}
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Checks the call, chooses a version by `using`, array home and geometry, and runs it."""
@@ -218,7 +223,7 @@ def why(op: str, *, dtype: Any = "float32", **shapes: Any) -> Explanation:
     """
     kernel = spec(op)
     try:
-        arguments = kernel.dummies(dtype=np.dtype(dtype), **shapes)
+        arguments = kernel.example(np.dtype(dtype), **shapes)
     except TypeError as error:
         wanted = ", ".join(p for p in inspect.signature(kernel.dummies).parameters if p != "dtype")
         raise ArgumentError(f"why({op!r}): {error}; it takes {wanted}") from None

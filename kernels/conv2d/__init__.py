@@ -55,27 +55,23 @@ def _cost(geometry: ConvGeometry, relu: bool = False, **arrays: Array | None) ->
     return Cost(geometry.flops, itemsize * sum(int(np.prod(shape)) for shape in shapes))
 
 
-def _dummies(which: str):
-    def dummies(
-        dtype: np.dtype,
-        x_shape: tuple[int, ...],
-        w_shape: tuple[int, ...],
-        bias: bool = True,
-        relu: bool = False,
-        **attributes: Any,
-    ) -> Mapping[str, Any]:
-        geometry = ConvGeometry.infer(x_shape, w_shape, **attributes)
-        every = {
-            "x": dummy(geometry.x_shape, dtype),
-            "w": dummy(geometry.w_shape, dtype),
-            "b": dummy((geometry.out_channels,), dtype) if bias else None,
-            "grad": dummy(geometry.y_shape, dtype),
-            "geometry": geometry,
-            "relu": relu,
-        }
-        return {name: every[name] for name in which.split()}
-
-    return dummies
+def _dummies(
+    dtype: np.dtype,
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    bias: bool = True,
+    relu: bool = False,
+    **attributes: Any,
+) -> Mapping[str, Any]:
+    geometry = ConvGeometry.infer(x_shape, w_shape, **attributes)
+    return {
+        "x": dummy(geometry.x_shape, dtype),
+        "w": dummy(geometry.w_shape, dtype),
+        "b": dummy((geometry.out_channels,), dtype) if bias else None,
+        "grad": dummy(geometry.y_shape, dtype),
+        "geometry": geometry,
+        "relu": relu,
+    }
 
 
 def _gemm_serves(geometry: ConvGeometry, **_: Any) -> str | None:
@@ -93,7 +89,7 @@ forward = KernelSpec(
     check=_check_forward,
     cost=_cost,
     bound=bounds.inner_product(lambda geometry, **_: geometry.depth + 1, "conv2d"),
-    dummies=_dummies("x w b geometry relu"),
+    dummies=_dummies,
     versions=(
         Version("cpu.gemm", "cpu.gemm:forward", _gemm_serves),
         Version("reference.im2col", "reference:forward"),
@@ -108,7 +104,7 @@ grad_input = KernelSpec(
     check=_check_grad_input,
     cost=_cost,
     bound=bounds.inner_product(bounds.conv_grad_input_depth, "conv2d.grad_input"),
-    dummies=_dummies("grad w geometry"),
+    dummies=_dummies,
     versions=(
         Version("cpu.gemm", "cpu.gemm:grad_input", _gemm_serves),
         Version("reference.im2col", "reference:grad_input"),
@@ -125,7 +121,7 @@ grad_weight = KernelSpec(
     bound=bounds.inner_product(
         lambda geometry, **_: geometry.batch * geometry.output[0] * geometry.output[1], "conv2d.grad_weight"
     ),
-    dummies=_dummies("grad x geometry"),
+    dummies=_dummies,
     versions=(
         Version("cpu.gemm", "cpu.gemm:grad_weight", _gemm_serves),
         Version("reference.im2col", "reference:grad_weight"),

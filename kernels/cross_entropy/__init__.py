@@ -69,19 +69,15 @@ def _check_grad_input(
     _check_labels(op, labels, log_probabilities.shape, class_weight, label_smoothing)
 
 
-def _dummies(which: str):
-    def dummies(dtype: np.dtype, x_shape: tuple[int, int], class_weight: bool = False) -> Mapping[str, Any]:
-        every = {
-            "logits": dummy(x_shape, dtype),
-            "log_probabilities": dummy(x_shape, dtype),
-            "grad": dummy((), dtype),
-            "labels": dummy(x_shape[:1], np.dtype(np.int64)),
-            "class_weight": dummy(x_shape[1:], dtype) if class_weight else None,
-            "label_smoothing": 0.0,
-        }
-        return {name: every[name] for name in which.split()}
-
-    return dummies
+def _dummies(dtype: np.dtype, x_shape: tuple[int, int], class_weight: bool = False) -> Mapping[str, Any]:
+    return {
+        "logits": dummy(x_shape, dtype),
+        "log_probabilities": dummy(x_shape, dtype),
+        "grad": dummy((), dtype),
+        "labels": dummy(x_shape[:1], np.dtype(np.int64)),
+        "class_weight": dummy(x_shape[1:], dtype) if class_weight else None,
+        "label_smoothing": 0.0,
+    }
 
 
 forward = KernelSpec(
@@ -90,7 +86,7 @@ forward = KernelSpec(
     check=_check_forward,
     cost=lambda logits, **_: Cost(6 * logits.size, 2 * logits.nbytes),
     bound=bounds.cross_entropy,
-    dummies=_dummies("logits labels class_weight label_smoothing"),
+    dummies=_dummies,
     versions=(Version("reference.log_softmax", "reference:forward"),),
     oracle="oracle:forward",
     cases="cases:forward",
@@ -102,7 +98,7 @@ grad_input = KernelSpec(
     check=_check_grad_input,
     cost=lambda log_probabilities, **_: Cost(4 * log_probabilities.size, 2 * log_probabilities.nbytes),
     bound=bounds.cross_entropy_grad,
-    dummies=_dummies("grad log_probabilities labels class_weight label_smoothing"),
+    dummies=_dummies,
     versions=(Version("reference.targets", "reference:grad_input"),),
     oracle="oracle:grad_input",
     cases="cases:grad_input",

@@ -62,19 +62,15 @@ def _cost(n: int, i: int, o: int, itemsize: int) -> Cost:
     return Cost(2 * n * i * o, itemsize * (n * i + n * o + i * o))
 
 
-def _dummies(which: str):
-    def dummies(
-        dtype: np.dtype, x_shape: tuple[int, int], w_shape: tuple[int, int], bias: bool = True
-    ) -> Mapping[str, Any]:
-        every = {
-            "x": dummy(x_shape, dtype),
-            "w": dummy(w_shape, dtype),
-            "b": dummy(w_shape[:1], dtype) if bias else None,
-            "grad": dummy((x_shape[0], w_shape[0]), dtype),
-        }
-        return {name: every[name] for name in which.split()}
-
-    return dummies
+def _dummies(
+    dtype: np.dtype, x_shape: tuple[int, int], w_shape: tuple[int, int], bias: bool = True
+) -> Mapping[str, Any]:
+    return {
+        "x": dummy(x_shape, dtype),
+        "w": dummy(w_shape, dtype),
+        "b": dummy(w_shape[:1], dtype) if bias else None,
+        "grad": dummy((x_shape[0], w_shape[0]), dtype),
+    }
 
 
 forward = KernelSpec(
@@ -83,7 +79,7 @@ forward = KernelSpec(
     check=_check_forward,
     cost=lambda x, w, b: _cost(x.shape[0], x.shape[1], w.shape[0], x.dtype.itemsize),
     bound=bounds.inner_product(lambda x, **_: x.shape[1] + 1, "linear"),
-    dummies=_dummies("x w b"),
+    dummies=_dummies,
     versions=(Version("reference.blas", "reference:forward"),),
     oracle="oracle:forward",
     cases="cases:forward",
@@ -95,7 +91,7 @@ grad_input = KernelSpec(
     check=_check_grad_input,
     cost=lambda grad, w: _cost(grad.shape[0], w.shape[1], w.shape[0], w.dtype.itemsize),
     bound=bounds.inner_product(lambda grad, w: w.shape[0], "linear.grad_input"),
-    dummies=_dummies("grad w"),
+    dummies=_dummies,
     versions=(Version("reference.blas", "reference:grad_input"),),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
@@ -107,7 +103,7 @@ grad_weight = KernelSpec(
     check=_check_grad_weight,
     cost=lambda grad, x: _cost(x.shape[0], x.shape[1], grad.shape[1], x.dtype.itemsize),
     bound=bounds.inner_product(lambda grad, x: x.shape[0], "linear.grad_weight"),
-    dummies=_dummies("grad x"),
+    dummies=_dummies,
     versions=(Version("reference.blas", "reference:grad_weight"),),
     oracle="oracle:grad_weight",
     cases="cases:grad_weight",
@@ -119,7 +115,7 @@ grad_bias = KernelSpec(
     check=_check_grad_bias,
     cost=lambda grad: Cost(grad.size, grad.nbytes),
     bound=bounds.inner_product(lambda grad: grad.shape[0], "linear.grad_bias"),
-    dummies=_dummies("grad"),
+    dummies=_dummies,
     versions=(Version("reference.sum", "reference:grad_bias"),),
     oracle="oracle:grad_bias",
     cases="cases:grad_bias",

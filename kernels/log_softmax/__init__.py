@@ -7,13 +7,10 @@ or nothing but -inf, become NaN, as in PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
-from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
-from ..softmax import check_axis
+from ..registry import Cost, KernelSpec, Version, check_floats, check_shape
+from ..softmax import check_axis, dummies
 from ..verify import bounds
 
 Array = np.ndarray
@@ -31,21 +28,13 @@ def _check_grad_input(grad: Array, y: Array, axis: int) -> None:
     check_shape(op, "grad", grad, y.shape, "that of y")
 
 
-def _dummies(which: str):
-    def dummies(dtype: np.dtype, x_shape: tuple[int, ...], axis: int = -1) -> Mapping[str, Any]:
-        every = {**dict.fromkeys(("x", "grad", "y"), dummy(x_shape, dtype)), "axis": axis}
-        return {name: every[name] for name in which.split()}
-
-    return dummies
-
-
 forward = KernelSpec(
     name="log_softmax",
     package=__name__,
     check=_check_forward,
     cost=lambda x, axis: Cost(4 * x.size, 2 * x.nbytes),
     bound=bounds.log_softmax,
-    dummies=_dummies("x axis"),
+    dummies=dummies,
     versions=(Version("reference.shifted", "reference:forward"),),
     oracle="oracle:forward",
     cases="cases:forward",
@@ -57,7 +46,7 @@ grad_input = KernelSpec(
     check=_check_grad_input,
     cost=lambda grad, y, axis: Cost(4 * y.size, 3 * y.nbytes),
     bound=bounds.log_softmax_grad,
-    dummies=_dummies("grad y axis"),
+    dummies=dummies,
     versions=(Version("reference.from_output", "reference:grad_input"),),
     oracle="oracle:grad_input",
     cases="cases:grad_input",

@@ -60,18 +60,14 @@ def _cost(geometry: PoolGeometry, **arrays: Array) -> Cost:
     return Cost(outputs * geometry.kernel[0] * geometry.kernel[1], moved)
 
 
-def _dummies(which: str):
-    def dummies(dtype: np.dtype, x_shape: tuple[int, ...], kernel_size: Any, **attributes: Any) -> Mapping[str, Any]:
-        geometry = PoolGeometry.infer(x_shape, kernel_size, **attributes)
-        every = {
-            "x": dummy(geometry.x_shape, dtype),
-            "grad": dummy(geometry.y_shape, dtype),
-            "indices": dummy(geometry.y_shape, INDEX),
-            "geometry": geometry,
-        }
-        return {name: every[name] for name in which.split()}
-
-    return dummies
+def _dummies(dtype: np.dtype, x_shape: tuple[int, ...], kernel_size: Any, **attributes: Any) -> Mapping[str, Any]:
+    geometry = PoolGeometry.infer(x_shape, kernel_size, **attributes)
+    return {
+        "x": dummy(geometry.x_shape, dtype),
+        "grad": dummy(geometry.y_shape, dtype),
+        "indices": dummy(geometry.y_shape, INDEX),
+        "geometry": geometry,
+    }
 
 
 forward = KernelSpec(
@@ -80,7 +76,7 @@ forward = KernelSpec(
     check=_check_forward,
     cost=_cost,
     bound=bounds.exact,
-    dummies=_dummies("x geometry"),
+    dummies=_dummies,
     versions=(
         Version("cpu.channels_last", "cpu:forward"),
         Version("reference.taps", "reference:forward"),
@@ -96,7 +92,7 @@ grad_input = KernelSpec(
     cost=_cost,
     # A pixel wins at most once for each position that it can take in a window.
     bound=bounds.inner_product(lambda geometry, **_: geometry.kernel[0] * geometry.kernel[1], "max_pool2d.grad_input"),
-    dummies=_dummies("grad indices geometry"),
+    dummies=_dummies,
     versions=(
         Version("cpu.channels_last", "cpu:grad_input"),
         Version("reference.scatter", "reference:grad_input"),

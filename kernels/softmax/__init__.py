@@ -39,12 +39,9 @@ def _check_grad_input(grad: Array, y: Array, axis: int) -> None:
     check_shape(op, "grad", grad, y.shape, "that of y")
 
 
-def _dummies(which: str):
-    def dummies(dtype: np.dtype, x_shape: tuple[int, ...], axis: int = -1) -> Mapping[str, Any]:
-        every = {**dict.fromkeys(("x", "grad", "y"), dummy(x_shape, dtype)), "axis": axis}
-        return {name: every[name] for name in which.split()}
-
-    return dummies
+def dummies(dtype: np.dtype, x_shape: tuple[int, ...], axis: int = -1) -> Mapping[str, Any]:
+    """Arguments of forward and grad_input for x of this shape."""
+    return {**dict.fromkeys(("x", "grad", "y"), dummy(x_shape, dtype)), "axis": axis}
 
 
 forward = KernelSpec(
@@ -53,7 +50,7 @@ forward = KernelSpec(
     check=_check_forward,
     cost=lambda x, axis: Cost(4 * x.size, 2 * x.nbytes),
     bound=bounds.softmax,
-    dummies=_dummies("x axis"),
+    dummies=dummies,
     versions=(Version("reference.shifted", "reference:forward"),),
     oracle="oracle:forward",
     cases="cases:forward",
@@ -65,7 +62,7 @@ grad_input = KernelSpec(
     check=_check_grad_input,
     cost=lambda grad, y, axis: Cost(4 * y.size, 3 * y.nbytes),
     bound=bounds.softmax_grad,
-    dummies=_dummies("grad y axis"),
+    dummies=dummies,
     versions=(Version("reference.from_output", "reference:grad_input"),),
     oracle="oracle:grad_input",
     cases="cases:grad_input",

@@ -57,7 +57,7 @@ def test_why_refuses_what_the_op_refuses(op, asked):
 def test_the_cost_is_positive_and_known_from_shapes(name):
     spec = SPECS[name]
     shapes = SHAPES.get(name) or SHAPES[name.partition(".")[0]]
-    arguments = spec.dummies(dtype=np.dtype("float32"), **shapes)
+    arguments = spec.example(np.dtype("float32"), **shapes)
     assert set(arguments) == set(spec.signature.parameters)
     cost = spec.cost(**arguments)
     assert cost.flops >= 0
@@ -70,7 +70,7 @@ def test_dtypes_that_do_not_fit_are_refused(name):
     shapes = SHAPES.get(name) or SHAPES[name.partition(".")[0]]
     for dtype in ("float16", "int32"):
         with pytest.raises(ShapeError, match=rf"{name}: .*{dtype}"):
-            spec(**spec.dummies(dtype=np.dtype(dtype), **shapes))
+            spec(**spec.example(np.dtype(dtype), **shapes))
 
 
 def test_why_of_what_makes_no_sense():
