@@ -110,3 +110,5 @@ def choose(net: tl.Network, args: argparse.Namespace) -> None:
         net.unfreeze(*args.unfreeze)
     for pattern, factor in args.lr_mult:  # one by one: of two that meet in a layer the later one counts
         net.set_lr({pattern: factor})
+        if all(p.frozen for p in net.match(pattern)):
+            raise ArgumentError(f"--lr-mult {pattern}={factor:g}: {pattern} is frozen; add --unfreeze {pattern!r}")

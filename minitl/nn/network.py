@@ -254,6 +254,10 @@ class Network:
 
     def set_lr(self, multipliers: Mapping[str, float]) -> Network:
         """Sets multipliers of the base rate by glob, in order, later ones winning: {"conv5_*": 0.1, "head": 10}."""
+        if not isinstance(multipliers, Mapping):
+            raise ArgumentError(
+                f"set_lr: needs multipliers by pattern, such as {{'head': 10}}; got {multipliers!r:.60}"
+            )
         for pattern, multiplier in multipliers.items():
             if not isinstance(multiplier, (int, float, np.number)) or not 0 <= multiplier < np.inf:
                 raise ArgumentError(

@@ -280,3 +280,10 @@ def test_the_plan_shows_the_measured_rates(minitl, photos, tmp_path):
     outcome = minitl(*words)
     assert "x base" not in outcome.out
     assert "head.weight" in outcome.out
+
+
+def test_a_rate_for_a_frozen_layer_is_a_mistake(minitl, photos, tmp_path):
+    words = ["train", photos, "--weights", "small_vgg_mnist", "--out", tmp_path / "run", "--lr-mult", "conv3_*=0.1"]
+    outcome = minitl(*words)
+    assert outcome.status == 2
+    assert "--unfreeze 'conv3_*'" in outcome.err

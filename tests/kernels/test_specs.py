@@ -43,7 +43,7 @@ def test_has_an_oracle_and_cases(spec):
 
 
 @pytest.mark.parametrize(("spec", "version"), VERSIONS, ids=[f"{s.name}-{v.name}" for s, v in VERSIONS])
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(data=st.data())
 def test_agrees_with_the_oracle(spec, version, data):
     call = data.draw(spec.load(spec.cases)())
