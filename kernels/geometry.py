@@ -6,6 +6,7 @@ R x S filter. Formulas: Dumoulin & Visin, "A guide to convolution arithmetic for
 
 from __future__ import annotations
 
+import math
 import operator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,7 +46,7 @@ def pair(value: Any, *, op: str, name: str, least: int) -> Pair:
         value = value.tolist()
     values = value if isinstance(value, (tuple, list)) else (value, value)
     try:
-        numbers = tuple(operator.index(v) for v in values)
+        numbers = () if any(isinstance(v, bool) for v in values) else tuple(operator.index(v) for v in values)
     except TypeError:
         numbers = ()
     if len(numbers) != 2 or min(numbers) < least or max(numbers) > MOST:
@@ -61,6 +62,8 @@ def sides(padding: Any, *, op: str, size: Pair, kernel: Pair, stride: Pair, dila
     Forms: int; (vertical, horizontal); ((top, bottom), (left, right)); "valid" (none); "same"
     (output = ceil(input / stride), the odd pixel at the end: Keras, ONNX SAME_UPPER).
     """
+    if hasattr(padding, "tolist"):
+        padding = padding.tolist()
     if isinstance(padding, str) and padding == "valid":
         return (0, 0), (0, 0)
     if isinstance(padding, str) and padding == "same":
@@ -173,15 +176,17 @@ class ConvGeometry:
         return 2 * self.batch * self.out_channels * self.output[0] * self.output[1] * self.depth
 
 
-@lru_cache(maxsize=1024)
 def _every_window_holds_a_pixel(size: int, before: int, count: int, kernel: int, stride: int, dilation: int) -> bool:
-    if (count - 1) * stride - before >= size:
+    if (count - 1) * stride - before >= size:  # the last window starts behind the input
         return False
-    for start in range(-before, min(0, count * stride - before), stride):  # those that start in the padding
-        first = -(start // dilation)  # the first tap that has left it
-        if first >= kernel or start + first * dilation >= size:
-            return False
-    return True
+    if -(-before // dilation) >= kernel:  # the first one, which starts farthest out, ends before it
+        return False
+    if dilation <= size:
+        return True
+    # Taps may step over the input. A window's first tap that is not in the padding before it lies at start mod
+    # dilation, which repeats: so many windows show every case.
+    inside = min(count, -(-before // stride), dilation // math.gcd(stride, dilation))
+    return bool(np.all((np.arange(inside) * stride - before) % dilation < size))
 
 
 @dataclass(frozen=True)
@@ -211,6 +216,8 @@ class PoolGeometry:
     ) -> PoolGeometry:
         """The geometry of pooling x (N, C, H, W); `stride` is `kernel_size` unless given. Raises ShapeError."""
         _image_shape(op, "x", x_shape)
+        if not isinstance(ceil_mode, (bool, np.bool_)):
+            raise ShapeError(f"{op}: ceil_mode must be True or False; got {ceil_mode!r}")
         n, c, h, w = x_shape
         kernel = pair(kernel_size, op=op, name="kernel_size", least=1)
         stride = kernel if stride is None else pair(stride, op=op, name="stride", least=1)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from minitl.errors import ShapeError
 from minitl.kernels import ConvGeometry, PoolGeometry
-from minitl.kernels.geometry import _every_window_holds_a_pixel, output_size
+from minitl.kernels.geometry import MOST, _every_window_holds_a_pixel, output_size
 
 
 @given(
@@ -45,6 +45,35 @@ def test_absurd_settings_are_refused_at_once(setting):
     if setting != "kernel_size":
         with pytest.raises(ShapeError, match=setting):
             ConvGeometry.infer((1, 1, 8, 8), (1, 1, 3, 3), **{setting: 10**9})
+
+
+@given(
+    before=st.integers(30_000, MOST),
+    stride=st.integers(1, 4),
+    spare=st.integers(0, 3),
+    size=st.integers(1, MOST),
+)
+def test_windows_far_in_the_padding_are_found(before, stride, spare, size):
+    """As above, with as many windows as a crafted weight file may ask for."""
+    dilation, kernel = min(size + spare, MOST), 4
+    count = min(before, 20_000) // stride + 1
+    starts = np.arange(count)[:, None] * stride - before
+    taps = starts + np.arange(kernel) * dilation
+    counted = bool(((taps >= 0) & (taps < size)).any(axis=1).all())
+    assert _every_window_holds_a_pixel(size, before, count, kernel, stride, dilation) == counted
+
+
+def test_bools_and_words_are_no_settings():
+    for wrong in (True, (1, True), np.True_):
+        with pytest.raises(ShapeError, match="stride must be"):
+            PoolGeometry.infer((1, 1, 8, 8), 2, wrong)
+    with pytest.raises(ShapeError, match="ceil_mode must be True or False; got 'False'"):
+        PoolGeometry.infer((1, 1, 8, 8), 2, ceil_mode="False")
+
+
+def test_padding_may_be_an_array_of_sides():
+    geometry = ConvGeometry.infer((1, 1, 8, 8), (1, 1, 3, 3), padding=np.array([[0, 1], [2, 0]]))
+    assert geometry.padding == ((0, 1), (2, 0))
 
 
 def test_numpy_numbers_serve():
