@@ -290,6 +290,8 @@ def test_dict_round_trip():
         ({"crop": 0}, "crop must be"),
         ({"crop": [224, 1e3]}, "crop must be"),
         ({"crop": [10**9, 10**9]}, "crop must be"),
+        ({"crop": [65535, 65535]}, "crop .* has more than .* pixels"),
+        ({"resize": "exact", "size": [65535, 65535]}, "size .* has more than .* pixels"),
         ({"filter": "best"}, "filter must be one of nearest"),
         ({"gamma": 2}, r"unknown keys \['gamma'\]"),
     ],

@@ -286,3 +286,12 @@ def test_hashes_are_checked_on_demand(tmp_path):
     tl.load(path)
     with pytest.raises(WeightError, match="sha256"):
         tl.load(path, verify=True)
+    net = nn.Sequential(nn.Linear(3, 2), input_shape=(3,))
+    assert transfer.load_weights(net, path).complete
+    with pytest.raises(WeightError, match="sha256"):
+        transfer.load_weights(net, path, verify=True)
+
+
+def test_a_seed_for_a_new_head_is_checked(small):
+    with pytest.raises(ArgumentError, match="seed must be"):
+        transfer.replace_head(small, CLASSES, seed=-1)

@@ -129,11 +129,6 @@ TABLES: dict[str, Table] = {
 }
 
 
-def canonical(network: str) -> tuple[str, ...]:
-    """Canonical node names of a known network, in the order in which they run; empty for any other network."""
-    return tuple(TABLES.get(network, {}))
-
-
 def aliases(network: str) -> dict[str, str]:
     """Other libraries' names of the nodes of a known network -> canonical names; empty for any other network."""
     return {alias: name for name, others in TABLES.get(network, {}).items() for alias in others}

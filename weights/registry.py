@@ -18,7 +18,6 @@ class Known:
 
     name: str
     what: str
-    architecture: str
     license: str
     source: str
     sha256: str
@@ -28,7 +27,6 @@ KNOWN = (
     Known(
         "alexnet",
         "AlexNet, ImageNet-1k, torchvision's",
-        "alexnet",
         "BSD-3-Clause",
         "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
         "7be5be79",
@@ -36,7 +34,6 @@ KNOWN = (
     Known(
         "vgg16",
         "VGG-16, ImageNet-1k, torchvision's",
-        "vgg16",
         "BSD-3-Clause",
         "https://download.pytorch.org/models/vgg16-397923af.pth",
         "397923af",
@@ -44,7 +41,6 @@ KNOWN = (
     Known(
         "squeezenet1_0_caffe",
         "SqueezeNet 1.0, ImageNet-1k, Caffe's, pruned and quantised",
-        "squeezenet1_0_caffe",
         "BSD-2-Clause",
         "https://github.com/songhan/SqueezeNet-Deep-Compression",
         "e4ab6960ae8cd81505e1c2136921201507e930966c53deaf15862a395b3a3261",
@@ -77,8 +73,9 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     for known in KNOWN:
         if name == known.name:
             raise WeightError(
-                f"{name}: {known.what} ({known.license}) does not come with minitl; get it from {known.source}, save "
-                "its arrays as HDF5 under their own names, run 'minitl convert' and give the path of the result"
+                f"{name}: {known.what} ({known.license}) does not come with minitl; get it from {known.source} "
+                f"(its sha256 begins with {known.sha256}), save its arrays as HDF5 under their own names, run 'minitl "
+                "convert' and give the path of the result"
             )
     shipped = ", ".join(here) or "none"
     elsewhere = ", ".join(known.name for known in KNOWN)

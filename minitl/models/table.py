@@ -8,25 +8,14 @@ from ..errors import ArgumentError
 from ..images import Preprocessing
 from ..nn import Dropout, Layer, Linear, Network, Node, ReLU
 from ..nn.graph import chain
+from ..weights.convert import squeezenet_deepcompressed, torchvision_features
 
 Chain = list[tuple[str, Layer]]
 HIDDEN = 4096  # width of fc6 and fc7 in AlexNet and VGG
 
-# torchvision's: torchvision.transforms with the statistics of ImageNet's training pictures
-IMAGENET = Preprocessing(
-    channels="RGB",
-    scale=1 / 255,
-    mean=(0.485, 0.456, 0.406),
-    std=(0.229, 0.224, 0.225),
-    resize="short_side",
-    size=256,
-    filter="bilinear",
-    crop=(224, 224),
-)
-# Caffe's SqueezeNet: its deploy script warps to 256 x 256 and takes the centre
-CAFFE_227 = Preprocessing(
-    channels="BGR", scale=1.0, mean=(104.0, 117.0, 123.0), resize="exact", size=(256, 256), crop=(227, 227)
-)
+# What the published weights expect is stated where those are read
+IMAGENET = Preprocessing.from_dict(torchvision_features.PREPROCESSING)
+CAFFE_227 = Preprocessing.from_dict(squeezenet_deepcompressed.PREPROCESSING)
 
 
 def hidden_layers(features: int, dropout: str) -> Chain:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import ClassVar
 
 from .. import functional as F
 from ..tensor import Tensor
-from .graph import Node
+from .graph import Graph, Node
 from .layers import Conv2d, Mode
 
 
@@ -21,6 +22,16 @@ class _ConvReLU(Conv2d):
 
     def forward(self, *inputs: Tensor, parameters: Mapping[str, Tensor], mode: Mode, stream: int) -> Tensor:
         return F.conv2d_relu(inputs[0], parameters["weight"], parameters.get("bias"), **self._geometry())
+
+
+@lru_cache(maxsize=256)
+def steps(graph: Graph, after: str, upto: str) -> tuple[list[Node], dict[str, str], dict[str, int]]:
+    """What to run for the value of `upto` given that of `after`: `fused` nodes, and the last to read each value.
+
+    Worked out once, for every batch asks for it again; not to be changed by those who get it.
+    """
+    nodes, given_by = fused(graph.segment(after, upto))
+    return nodes, given_by, {name: i for i, node in enumerate(nodes) for name in node.inputs}
 
 
 def fused(nodes: Iterable[Node]) -> tuple[list[Node], dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ from .layers import Layer, Shape
 
 INPUT = "input"  # the name under which nodes refer to the network's input
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
+MOST_VALUES = 2**30  # in one node's value for one picture: 4 GiB of float32
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,15 @@ class Graph:
         return [name for name in self._nodes if name in found]
 
     def shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Each node's output shape for one picture; ShapeError naming the layer that does not fit."""
-        known: dict[str, Shape] = {INPUT: tuple(input_shape)}
+        """Each node's output shape for one picture; ShapeError naming the layer that does not fit or is absurdly large.
+
+        A weight file may claim anything, and a value may double with every node: hence the bound, MOST_VALUES.
+        """
+        known: dict[str, Shape] = {INPUT: _bounded("input_shape", tuple(input_shape))}
         for node in self:
             try:
-                known[node.name] = node.layer.output_shape(*(known[name] for name in node.inputs))
+                shape = node.layer.output_shape(*(known[name] for name in node.inputs))
+                known[node.name] = _bounded(f"its value {shape}", shape)
             except ShapeError as error:
                 raise ShapeError(f"layer {node.name!r}: {error}") from None
         return known
@@ -149,6 +155,15 @@ class Graph:
                 raise GraphError(f"node {i} of the graph is malformed: {item!r}")
             made.append(Node(name, Layer.from_attributes(op, attributes, f"node {name!r}"), tuple(inputs)))
         return cls(made)
+
+
+def _bounded(what: str, shape: Shape) -> Shape:
+    values = math.prod(shape)
+    if values > MOST_VALUES:
+        raise ShapeError(
+            f"{what} would have more than {MOST_VALUES:,} values a picture; use smaller pictures or strides"
+        )
+    return shape
 
 
 def chain(layers: Iterable[tuple[str, Layer]], after: str = INPUT) -> list[Node]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,9 +33,11 @@ class Mode:
 INFERENCE = Mode()
 
 
-def _tuples(value: Any) -> Any:
-    """JSON's lists back into tuples, so that layers stay hashable."""
-    return tuple(_tuples(v) for v in value) if isinstance(value, (list, tuple)) else value
+def _plain(value: Any) -> Any:
+    """Lists and arrays as tuples, so that layers stay hashable, and NumPy's numbers as Python's, for JSON."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    return tuple(_plain(v) for v in value) if isinstance(value, (list, tuple)) else value
 
 
 class Layer:
@@ -89,28 +91,32 @@ class Layer:
             )
         kind = Layer._known[op]
         try:
-            return kind(**{name: _tuples(value) for name, value in attributes.items()})
+            return kind(**{name: _plain(value) for name, value in attributes.items()})
         except (TypeError, ArgumentError) as error:
             raise GraphError(f"{where}: {op} cannot be made from {dict(attributes)}: {error}") from None
+
+
+def _make_plain(layer: Any) -> None:
+    """Each setting in the one form in which it is stored, so that equal layers are equal."""
+    for setting in fields(layer):
+        object.__setattr__(layer, setting.name, _plain(getattr(layer, setting.name)))
 
 
 def _positive(layer: Any, *names: str) -> None:
     for name in names:
         value = getattr(layer, name)
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ArgumentError(f"{type(layer).__name__}: {name} must be a positive int; got {value!r}")
-        object.__setattr__(layer, name, int(value))  # NumPy's integers are no JSON
 
 
 def _flag(layer: Any, name: str) -> None:
     value = getattr(layer, name)
-    if not isinstance(value, (bool, np.bool_)):
+    if not isinstance(value, bool):
         raise ArgumentError(f"{type(layer).__name__}: {name} must be True or False; got {value!r}")
-    object.__setattr__(layer, name, bool(value))
 
 
 def _initializer(layer: Any) -> None:
-    if layer.initializer not in INITIALIZERS:
+    if not isinstance(layer.initializer, str) or layer.initializer not in INITIALIZERS:
         known = ", ".join(INITIALIZERS)
         raise ArgumentError(f"{type(layer).__name__}: no initializer {layer.initializer!r}; there are {known}")
 
@@ -132,6 +138,7 @@ class Conv2d(Layer):
     initializer: str = "he_normal"
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         _positive(self, "in_channels", "out_channels", "groups")
         _flag(self, "bias")
         _initializer(self)
@@ -177,6 +184,7 @@ class Linear(Layer):
     initializer: str = "he_normal"
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         _positive(self, "in_features", "out_features")
         _flag(self, "bias")
         _initializer(self)
@@ -212,6 +220,7 @@ class MaxPool2d(Layer):
     ceil_mode: bool = False
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         _flag(self, "ceil_mode")
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -227,6 +236,9 @@ class AdaptiveAvgPool2d(Layer):
 
     op: ClassVar[str] = "adaptive_avg_pool2d"
     output_size: Any = 1
+
+    def __post_init__(self) -> None:
+        _make_plain(self)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         if len(shapes[0]) != 3:
@@ -280,8 +292,9 @@ class Dropout(_Elementwise):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        if not isinstance(self.p, (int, float)) or not 0 <= self.p < 1:
-            raise ArgumentError(f"Dropout: p must be in [0, 1); got {self.p!r}")
+        _make_plain(self)
+        if not isinstance(self.p, (int, float)) or isinstance(self.p, bool) or not 0 <= self.p < 1:
+            raise ArgumentError(f"Dropout: p must be a number in [0, 1); got {self.p!r}")
 
     @property
     def random(self) -> bool:

@@ -15,7 +15,7 @@ from ..images import Preprocessing
 from ..tensor import DEFAULT_DTYPE, Parameter, Tensor, tensor
 from ..weights import names, schema
 from . import inference, init
-from .fusion import fused
+from .fusion import steps
 from .graph import INPUT, Graph, Node, chain
 from .layers import INFERENCE, Layer, Mode, Shape
 from .loading import LoadReport, check_layers, load_parameters
@@ -63,7 +63,8 @@ class Network:
             for role, shape in node.layer.parameter_shapes().items():
                 full = f"{node.name}.{role}"
                 draw = init.zeros if seed is None else init.INITIALIZERS[initializers[role]]
-                self._parameters[full] = Parameter(draw(shape, init.generator(seed or 0, full)), full)
+                rng = init.generator(0 if seed is None else seed, full)
+                self._parameters[full] = Parameter(draw(shape, rng), full)
 
     def draw(self, layers: Iterable[str], seed: int) -> Network:
         """Draws the parameters of these layers anew, as a new network of that seed has them."""
@@ -104,10 +105,9 @@ class Network:
         upto = self.graph.output if upto is None else self.layer_name(upto)
         if after == upto:
             return x
-        nodes, given_by = fused(self.graph.segment(after, upto))
+        nodes, given_by, last_use = steps(self.graph, after, upto)
         if after == INPUT:
             self._check_input(x)
-        last_use = {name: i for i, node in enumerate(nodes) for name in node.inputs}
         values = {after: x}
         del x
         for i, node in enumerate(nodes):
@@ -200,12 +200,15 @@ class Network:
     def match(self, pattern: str) -> list[Parameter]:
         """Parameters whose layer, alias or own name matches a glob.
 
-        "head" means every layer of a new head; a module's name, such as "fire2", means all of its layers.
+        "head" means every layer of a new head; a module's name, such as "fire2", means all of its layers ("fire2.…").
         Raises GraphError if nothing that has parameters matches.
         """
         layers = set(self.graph.match(pattern, self.aliases()))
-        modules = {name: name.rpartition(".")[0] for name in self.graph.names if "." in name}
-        layers |= {name for name, module in modules.items() if fnmatch.fnmatchcase(module, pattern)}
+        for name in self.graph.names:
+            parts = name.split(".")
+            modules = (".".join(parts[:n]) for n in range(1, len(parts)))
+            if any(fnmatch.fnmatchcase(module, pattern) for module in modules):
+                layers.add(name)
         if pattern == "head":
             layers |= set(self.head)
         found = [
@@ -223,7 +226,10 @@ class Network:
     # Freezing and rates
 
     def freeze(self, *patterns: str, upto: str | None = None) -> Network:
-        """Freezes layers by glob, or all that leads to `upto`, that layer included; everything if neither is given."""
+        """Freezes layers by glob, or all that leads to `upto`, that layer included; everything if neither is given.
+
+        As a pattern, a module's name means its layers (see `match`); as `upto`, its output.
+        """
         return self._set_frozen(True, patterns, upto)
 
     def unfreeze(self, *patterns: str, upto: str | None = None) -> Network:
@@ -336,7 +342,8 @@ class Network:
             )
         except (GraphError, ShapeError, ArgumentError) as error:
             raise WeightError(f"{where}: {error}") from None
-        net.load_state(file.layers)
+        if net.named_parameters():
+            net.load_state(file.layers)
         return net
 
     def save(self, path: str | Path, dtype: str = "float32") -> None:

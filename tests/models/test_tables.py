@@ -37,7 +37,7 @@ def test_without_classes_the_network_ends_at_its_features(name):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_nodes_have_canonical_names(name):
     made = [n for n in models.build(name, num_classes=2, seed=None).graph.names if n != "flatten"]
-    assert made == [n for n in names.canonical(name) if n != "flatten"]
+    assert made == [n for n in names.TABLES[name] if n != "flatten"]
 
 
 def test_parameters_come_in_layer_order_weight_then_bias():

@@ -51,6 +51,7 @@ def test_attributes_survive_json(layer, shape):
         lambda: nn.Conv2d(3, 4, 3, groups=2),
         lambda: nn.Conv2d(0, 4, 3),
         lambda: nn.Conv2d(3, 4, 3, initializer="magic"),
+        lambda: nn.Conv2d(3, 4, 3, initializer=["magic"]),
         lambda: nn.Linear(3, True),
         lambda: nn.Linear(3, 2.5),
         lambda: nn.Dropout(1.0),
@@ -152,12 +153,30 @@ def test_numpy_numbers_are_stored_as_plain_ones():
 
 
 @pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        (lambda: nn.Conv2d(4, 4, np.int64(3), [2, np.int64(1)]), nn.Conv2d(4, 4, 3, (2, 1))),
+        (lambda: nn.Conv2d(4, 4, [3, 3], padding=np.array([1, 0])), nn.Conv2d(4, 4, (3, 3), padding=(1, 0))),
+        (lambda: nn.Conv2d(4, 4, 3, padding=np.eye(2, dtype=int)), nn.Conv2d(4, 4, 3, padding=((1, 0), (0, 1)))),
+        (lambda: nn.MaxPool2d(np.int64(2), ceil_mode=np.True_), nn.MaxPool2d(2, ceil_mode=True)),
+        (lambda: nn.AdaptiveAvgPool2d(np.array([1, 2])), nn.AdaptiveAvgPool2d((1, 2))),
+        (lambda: nn.Dropout(np.float32(0.5)), nn.Dropout(0.5)),
+    ],
+)
+def test_settings_in_any_form_are_stored_in_one(given, plain):
+    assert given() == plain
+    assert hash(given()) == hash(plain)
+    assert json.dumps(given().attributes()) == json.dumps(plain.attributes())
+
+
+@pytest.mark.parametrize(
     "make",
     [
         lambda: nn.Conv2d(4, 4, 3, groups=True),
         lambda: nn.Conv2d(4, 4, 3, bias="no"),
         lambda: nn.Linear(4, 4, bias=0),
         lambda: nn.MaxPool2d(2, ceil_mode="False"),
+        lambda: nn.Dropout(False),
     ],
 )
 def test_flags_and_counts_are_what_they_say(make):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minitl import load, models, nn
-from minitl.errors import GraphError, WeightError
+from minitl.errors import GraphError, ShapeError, WeightError
 from minitl.nn import Network
 from minitl.weights import schema
 
@@ -139,6 +139,13 @@ def test_class_names_must_match_the_output(make):
         make(classes=["a", "b"])
 
 
+def test_a_network_without_parameters_can_be_saved(tmp_path):
+    net = nn.Sequential(nn.ReLU(), input_shape=(3, 4))
+    net.save(tmp_path / "relu.h5")
+    assert list(load(tmp_path / "relu.h5").graph) == list(net.graph)
+    assert load(tmp_path / "relu.h5").input_shape == (3, 4)
+
+
 @pytest.mark.parametrize("shape", [None, (3,)])
 def test_a_network_of_any_input_shape_can_be_saved(tmp_path, shape):
     net = nn.Sequential(nn.Linear(3, 2), input_shape=shape)
@@ -170,6 +177,8 @@ def test_a_malformed_graph_is_refused_in_one_line(tmp_path, make, change):
     "attributes",
     [
         {"kernel_size": 10**9, "padding": 10**9},
+        {"kernel_size": 2 * 10**7, "padding": 10**7, "stride": 1},
+        {"kernel_size": 65535, "padding": 65534, "stride": 1},  # each within its limit, their product not
         {"kernel_size": 2, "dilation": 10**12},
     ],
 )
@@ -180,3 +189,24 @@ def test_absurd_windows_in_a_file_are_refused_at_once(tmp_path, attributes):
     schema.write(tmp_path / "windows.h5", file)
     with pytest.raises(WeightError, match=r"windows\.h5.*pool1"):
         load(tmp_path / "windows.h5")
+
+
+def test_absurd_convolutions_and_inputs_in_a_file_are_refused_at_once(tmp_path):
+    file = nn.Sequential(("conv1", nn.Conv2d(1, 1, 1)), input_shape=(1, 8, 8)).to_file()
+    file.network["nodes"][0]["attributes"]["padding"] = 10**9
+    schema.write(tmp_path / "padded.h5", file)
+    with pytest.raises(WeightError, match=r"padded\.h5.*conv1.*padding"):
+        load(tmp_path / "padded.h5")
+    file.network["nodes"][0]["attributes"]["padding"] = 0
+    file.network["input_shape"] = [1, 65535, 65535]
+    schema.write(tmp_path / "large.h5", file)
+    with pytest.raises(WeightError, match=r"large\.h5.*input_shape.*values"):
+        load(tmp_path / "large.h5")
+
+
+def test_a_value_that_doubles_with_every_node_is_refused():
+    """Sixty nodes are enough to claim more numbers than any memory holds."""
+    nodes = [nn.Node("n0", nn.ReLU(), ("input",))]
+    nodes += [nn.Node(f"n{i}", nn.Concat(), (f"n{i - 1}",) * 2) for i in range(1, 60)]
+    with pytest.raises(ShapeError, match=r"layer 'n\d+': .*values"):
+        Network(nodes, input_shape=(1, 8, 8))

@@ -284,6 +284,14 @@ def test_a_fused_relu_changes_no_bit_of_any_node_or_gradient():
         assert np.array_equal(one, p.grad)
 
 
+def test_what_to_run_is_worked_out_once(net, x, monkeypatch):
+    whole, part = net(x).data, net.run(x, upto="conv1").data
+    monkeypatch.setattr(nn.Graph, "segment", None)
+    assert np.array_equal(net(x).data, whole)
+    assert np.array_equal(net.run(x, upto="conv1").data, part)  # not what the fused one would give
+    assert (part < 0).any()
+
+
 def test_a_convolution_that_others_read_too_is_not_rectified_for_them():
     nodes = [
         nn.Node("conv", nn.Conv2d(1, 2, 1), ("input",)),
@@ -297,10 +305,12 @@ def test_a_convolution_that_others_read_too_is_not_rectified_for_them():
     assert np.array_equal(both, np.concatenate([plain, np.maximum(plain, 0)], axis=1))
 
 
-@pytest.mark.parametrize("seed", [-1, 1.5, "a", True])
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", True, False, 0.0])
 def test_seeds_are_whole_numbers_from_zero(seed):
     with pytest.raises(ArgumentError, match="seed must be"):
         nn.Sequential(nn.Linear(2, 2), seed=seed)
+    with pytest.raises(ArgumentError, match="seed must be"):
+        models.small_vgg(seed=seed)
 
 
 @pytest.mark.parametrize("keys", [[-1, 2], [1.7, 2.0]])
@@ -320,3 +330,15 @@ def test_the_name_of_a_module_means_its_layers():
     assert [p.name for p in net.parameters() if not p.frozen] == ["conv3.weight", "conv3.bias"]
     with pytest.raises(GraphError, match="matches no layer"):
         net.freeze("")
+    squeezenet = models.squeezenet1_0_caffe(2, seed=None)
+    assert layers(frozen(squeezenet.freeze("fire2"))) == [
+        f"fire2.{n}" for n in ("squeeze1x1", "expand1x1", "expand3x3")
+    ]
+    assert len(layers(frozen(squeezenet.unfreeze().freeze("fire[23]")))) == 6
+
+
+def test_modules_within_modules():
+    names = ("stage1.a.conv", "stage1.b", "stage10.conv")
+    net = nn.Sequential(*[(name, nn.Conv2d(1, 1, 1)) for name in names])
+    assert layers(frozen(net.freeze("stage1"))) == ["stage1.a.conv", "stage1.b"]
+    assert layers(frozen(net.unfreeze().freeze("stage1.a"))) == ["stage1.a.conv"]

@@ -95,8 +95,8 @@ def test_squeezenet(tmp_path, monkeypatch):
 
 def test_layers_are_known_names():
     for architecture, shapes in torchvision_features.SHAPES.items():
-        assert set(shapes) <= set(names.canonical(architecture))
-    assert set(squeezenet_deepcompressed.SHAPES) <= set(names.canonical("squeezenet1_0_caffe"))
+        assert set(shapes) <= set(names.TABLES[architecture])
+    assert set(squeezenet_deepcompressed.SHAPES) <= set(names.TABLES["squeezenet1_0_caffe"])
 
 
 def test_parameter_counts():

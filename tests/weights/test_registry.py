@@ -28,11 +28,12 @@ def test_an_embedded_name_goes_before_a_file_of_that_name(tmp_path, monkeypatch)
 
 def test_known_files_say_where_they_come_from():
     for known in registry.KNOWN:
-        assert known.architecture in names.TABLES
+        assert known.name in names.TABLES
         assert set(known.sha256) <= set("0123456789abcdef")
         with pytest.raises(WeightError, match="minitl convert") as caught:
             registry.find(known.name)
         assert known.source in str(caught.value)
+        assert known.sha256 in str(caught.value)  # to check the download by
         assert "\n" not in str(caught.value)
 
 
