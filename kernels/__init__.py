@@ -9,7 +9,7 @@
 import importlib as _importlib
 
 from .geometry import ConvGeometry, PoolGeometry
-from .registry import KernelSpec, Version, spec, specs, using, why
+from .registry import KernelSpec, Version, spec, specs, using, version, why
 
 # In the order in which listings show them.
 OPS = (
@@ -26,7 +26,19 @@ OPS = (
     "flatten",
 )
 
-__all__ = ["OPS", "ConvGeometry", "KernelSpec", "PoolGeometry", "Version", "spec", "specs", "using", "why", *OPS]
+__all__ = [
+    "OPS",
+    "ConvGeometry",
+    "KernelSpec",
+    "PoolGeometry",
+    "Version",
+    "spec",
+    "specs",
+    "using",
+    "version",
+    "why",
+    *OPS,
+]
 
 
 def __getattr__(name: str):

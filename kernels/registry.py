@@ -38,13 +38,13 @@ class Version:
     """One way of computing an op.
 
     name: "backend.version". target: "module:function", relative to the op's folder, imported when first
-    used, so that nothing is compiled or imported that is not needed. serves: given the call's arguments
-    by name, None if this version can take it, otherwise the reason why not; looks at shapes and dtypes,
-    never at values.
+    used, so that nothing is compiled or imported that is not needed; or the function itself. serves:
+    given the call's arguments by name, None if this version can take it, otherwise the reason why not;
+    looks at shapes and dtypes, never at values.
     """
 
     name: str
-    target: str
+    target: str | Callable[..., Any]
     serves: Callable[..., str | None] = always
 
     @property
@@ -88,14 +88,31 @@ class KernelSpec:
     def signature(self) -> inspect.Signature:
         return inspect.signature(self.check)
 
-    def load(self, target: str) -> Callable[..., Any]:
-        """The function at "module:function" in this op's folder."""
-        return _load(self.package, target)
+    def load(self, target: str | Callable[..., Any]) -> Callable[..., Any]:
+        """The function at "module:function" in this op's folder; a function is handed back."""
+        return target if callable(target) else _load(self.package, target)
 
     def example(self, dtype: np.dtype, **shapes: Any) -> dict[str, Any]:
         """The arguments of a call of these shapes, with arrays that take no memory."""
         every = self.dummies(dtype=dtype, **shapes)
         return {name: every[name] for name in _signature(self.check).parameters}
+
+    def add(self, version: Version, first: bool = False) -> None:
+        """Registers a version from elsewhere, behind all others or before them; ArgumentError if it cannot be one."""
+        if version.backend not in backends.BACKENDS:
+            known = " or ".join(f"{name}.…" for name in backends.BACKENDS)
+            raise ArgumentError(f"{self.name}: a version is named {known}, by its backend; got {version.name!r}")
+        if any(version.name == known.name for known in self.versions):
+            raise ArgumentError(f"{self.name}: has a version {version.name!r} already; choose another name")
+        others = self.versions
+        object.__setattr__(self, "versions", (version, *others) if first else (*others, version))
+
+    def remove(self, name: str) -> None:
+        """Takes a version out of the register; ArgumentError if there is none of that name."""
+        kept = tuple(version for version in self.versions if version.name != name)
+        if len(kept) == len(self.versions):
+            raise ArgumentError(f"{self.name}: no version {name!r}; there are {', '.join(v.name for v in kept)}")
+        object.__setattr__(self, "versions", kept)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Checks the call, chooses a version by `using`, array home and geometry, and runs it."""
@@ -172,6 +189,22 @@ def spec(name: str) -> KernelSpec:
     if name not in known:
         raise ArgumentError(f"no kernel {name!r}; there are {', '.join(known)}")
     return known[name]
+
+
+def version(
+    op: str, name: str, *, serves: Callable[..., str | None] = always, first: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorates a function of your own as a version of an op: it then serves wherever it is chosen or asked for.
+
+    @version("relu", "reference.mine") registers it behind the others; first=True before them. See `Version` for
+    `serves`, and `verify.check` to hold it against the op's oracle.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        spec(op).add(Version(name, function, serves), first)
+        return function
+
+    return register
 
 
 @contextmanager

@@ -6,29 +6,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from minitl import kernels
+from minitl.kernels.verify import agreement
 
 SPECS = kernels.specs()
 VERSIONS = [(spec, version) for spec in SPECS.values() for version in spec.versions]
-
-
-def arrays_in(value):
-    """The arrays of an argument or a result: itself, or those of a tuple."""
-    if isinstance(value, np.ndarray):
-        return [value]
-    return [a for part in value for a in arrays_in(part)] if isinstance(value, tuple) else []
-
-
-def assert_within(got, truth, bound):
-    """|got - truth| <= bound elementwise; NaN is met by NaN alone, an infinity by the same infinity."""
-    finite = np.isfinite(truth)
-    assert np.array_equal(got[~finite], truth[~finite], equal_nan=True), "NaN or infinity in the wrong place"
-    error = np.abs(got[finite].astype(np.float64) - truth[finite])
-    allowed = np.broadcast_to(bound, truth.shape)[finite]
-    passes = error <= allowed  # false wherever a NaN is involved
-    if not passes.all():
-        worst = np.flatnonzero(~passes)[0]
-        at = np.argwhere(finite)[worst].tolist()
-        raise AssertionError(f"at {at}: {got[tuple(at)]!r} is {error[worst]} from the truth; bound {allowed[worst]}")
 
 
 def test_every_op_has_specs():
@@ -49,22 +30,7 @@ def test_agrees_with_the_oracle(spec, version, data):
     call = data.draw(spec.load(spec.cases)())
     spec.check(**call)
     assume(spec.reason_against(version, call) is None)  # otherwise the register will not choose it
-    inputs = [a for value in call.values() for a in arrays_in(value)]
-    before = [a.tobytes() for a in inputs]
-
-    got = spec.run(version, call)
-
-    assert [a.tobytes() for a in inputs] == before, "an input was written to"
-    truth = spec.load(spec.oracle)(**call)
-    bound = spec.bound(call, truth)
-    parts = arrays_in(got)
-    truths, bounds = (truth, bound) if isinstance(truth, tuple) else ((truth,), (bound,))
-    assert len(parts) == len(truths)
-    dtype = next(a.dtype for a in inputs if a.dtype.kind == "f")
-    for part, true, allowed in zip(parts, truths, bounds, strict=True):
-        assert part.shape == true.shape
-        assert part.dtype == (dtype if true.dtype.kind == "f" else true.dtype)
-        assert_within(part, true, allowed)
+    agreement.agrees(spec, version, call)
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=list(SPECS))
@@ -75,7 +41,7 @@ def test_the_bound_does_not_swallow_everything(spec, data):
     truth = spec.load(spec.oracle)(**call)
     bound = spec.bound(call, truth)
     truths, bounds = (truth, bound) if isinstance(truth, tuple) else ((truth,), (bound,))
-    floats = [a for value in call.values() for a in arrays_in(value) if a.dtype.kind == "f"]
+    floats = [a for value in call.values() for a in agreement.arrays_in(value) if a.dtype.kind == "f"]
     largest = np.prod([np.abs(a[np.isfinite(a)]).max(initial=1) for a in floats])
     terms = max([a.size for a in floats] + [1])  # of one sum, at most
     half_the_digits = np.sqrt(np.finfo(floats[0].dtype).eps)
