@@ -8,19 +8,31 @@
 
 import importlib as _importlib
 
-from .geometry import ConvGeometry, PoolGeometry
+from .geometry import ConvGeometry, PadGeometry, PoolGeometry
 from .registry import KernelSpec, Version, spec, specs, using, version, why
 
 # In the order in which listings show them.
 OPS = (
     "conv2d",
     "max_pool2d",
+    "avg_pool2d",
     "adaptive_avg_pool2d",
+    "pad",
     "linear",
+    "batch_norm",
+    "local_response_norm",
     "relu",
+    "leaky_relu",
+    "sigmoid",
+    "tanh",
+    "gelu",
     "softmax",
     "log_softmax",
+    "logsumexp",
     "cross_entropy",
+    "hinge_loss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "dropout",
     "concat",
     "flatten",
@@ -30,6 +42,7 @@ __all__ = [
     "OPS",
     "ConvGeometry",
     "KernelSpec",
+    "PadGeometry",
     "PoolGeometry",
     "Version",
     "spec",

@@ -1,4 +1,4 @@
-"""Window geometry of convolution and pooling: the only place where an output size is computed.
+"""Geometry of windows and borders: the only place where the output size of convolution, pooling or padding is computed.
 
 Letters of the shape algebra: N batch, C channels in, H x W input; O channels out, P x Q output;
 R x S filter. Formulas: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016).
@@ -19,7 +19,8 @@ from ..errors import ShapeError
 Pair = tuple[int, int]
 Sides = tuple[Pair, Pair]  # ((top, bottom), (left, right))
 
-PADDING_MODES = ("zeros", "replicate")
+PADDING_MODES = ("zeros", "replicate")  # that convolutions know; the others need a picture with a border of its own
+PAD_MODES = ("constant", "reflect", "replicate", "circular")
 MOST = 2**16 - 1  # of any window setting: a larger one is a mistake, or an attack in a weight file
 
 
@@ -248,6 +249,75 @@ class PoolGeometry:
     @property
     def y_shape(self) -> tuple[int, int, int, int]:
         return (self.batch, self.channels, *self.output)
+
+
+def _negative(padding: Any) -> bool:
+    if isinstance(padding, (tuple, list)):
+        return any(_negative(part) for part in padding)
+    return isinstance(padding, (int, np.integer)) and padding < 0
+
+
+@dataclass(frozen=True)
+class PadGeometry:
+    """Everything about a border around pictures but the numbers. Make one with `PadGeometry.infer`."""
+
+    batch: int
+    channels: int
+    size: Pair
+    padding: Sides
+    mode: str
+    output: Pair
+
+    @classmethod
+    def infer(cls, x_shape: tuple[int, ...], padding: Any, mode: str = "constant", op: str = "pad") -> PadGeometry:
+        """The geometry of x (N, C, H, W) with a border of an int, a pair, or ((top, bottom), (left, right)).
+
+        Raises ShapeError where the picture is too small for what its border is to show.
+        """
+        _image_shape(op, "x", x_shape)
+        n, c, *size = x_shape
+        if hasattr(padding, "tolist"):
+            padding = padding.tolist()
+        if isinstance(padding, str):
+            raise ShapeError(
+                f"{op}: padding {padding!r} is not known; use an int, a pair or ((top, bottom), (left, right))"
+            )
+        if _negative(padding):
+            raise ShapeError(
+                f"{op}: padding must not be negative; got {padding!r:.80}; "
+                "to take a border away, slice: x[:, :, 1:-1, 1:-1]"
+            )
+        around = sides(padding, op=op, size=(size[0], size[1]), kernel=(1, 1), stride=(1, 1), dilation=(1, 1))
+        if not isinstance(mode, str) or mode not in PAD_MODES:
+            raise ShapeError(f"{op}: mode must be one of {', '.join(PAD_MODES)}; got {mode!r:.80}")
+        if mode != "constant" and min(size) < 1:
+            raise ShapeError(f"{op}: a {mode} border needs a pixel to show; x has shape {tuple(x_shape)}")
+        most = {"reflect": [side - 1 for side in size], "circular": size}.get(mode)
+        if most is not None and any(max(pads) > limit for pads, limit in zip(around, most, strict=True)):
+            raise ShapeError(
+                f"{op}: a {mode} border of x of shape {tuple(x_shape)} can be {most[0]} pixels high and {most[1]} wide "
+                f"at most; got padding {around}; use less, or a replicate border"
+            )
+        out = tuple(side + sum(pads) for side, pads in zip(size, around, strict=True))
+        return cls(n, c, (size[0], size[1]), around, mode, (out[0], out[1]))
+
+    @property
+    def x_shape(self) -> tuple[int, int, int, int]:
+        return (self.batch, self.channels, *self.size)
+
+    @property
+    def y_shape(self) -> tuple[int, int, int, int]:
+        return (self.batch, self.channels, *self.output)
+
+
+def adaptive_output(x_shape: tuple[int, ...], output_size: Any, *, op: str = "adaptive_avg_pool2d") -> Pair:
+    """P and Q of an adaptive pooling of x (N, C, H, W): an int for both, or a pair; None keeps that side of x."""
+    _image_shape(op, "x", x_shape)
+    values = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    if len(values) == 2 and None in values:
+        # A side without pixels is for the op to refuse: it says so more plainly.
+        output_size = tuple(max(n, 1) if v is None else v for v, n in zip(values, x_shape[2:], strict=True))
+    return pair(output_size, op=op, name="output_size", least=1)
 
 
 @lru_cache(maxsize=1024)

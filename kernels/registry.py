@@ -33,6 +33,11 @@ def always(**arguments: Any) -> None:
     """The `serves` of a version that takes every valid call."""
 
 
+def no_workspace(**arguments: Any) -> int:
+    """The `workspace` of a version that needs none worth counting."""
+    return 0
+
+
 @dataclass(frozen=True)
 class Version:
     """One way of computing an op.
@@ -40,12 +45,14 @@ class Version:
     name: "backend.version". target: "module:function", relative to the op's folder, imported when first
     used, so that nothing is compiled or imported that is not needed; or the function itself. serves:
     given the call's arguments by name, None if this version can take it, otherwise the reason why not;
-    looks at shapes and dtypes, never at values.
+    looks at shapes and dtypes, never at values. workspace: likewise, the bytes that it takes while it runs,
+    besides arguments and results.
     """
 
     name: str
     target: str | Callable[..., Any]
     serves: Callable[..., str | None] = always
+    workspace: Callable[..., int] = no_workspace
 
     @property
     def backend(self) -> str:

@@ -1,4 +1,5 @@
-"""Tensor: an array that remembers how it was made. Parameter: a named leaf that can be trained or frozen.
+"""Tensor: an array that remembers how it was made. Parameter: a named leaf that can be trained or frozen. Buffer: one
+that is kept up to date, not trained.
 
 Operators (+, @, indexing, sum, …) are given to Tensor by minitl.functional.
 """
@@ -126,7 +127,40 @@ class Tensor:
         return f"tensor({numbers}, shape={self.shape}, dtype={self.dtype})"
 
 
-class Parameter(Tensor):
+class _Kept(Tensor):
+    """An array that a network keeps by name; `assign` alone changes its numbers."""
+
+    __slots__ = ("frozen", "name")
+
+    def __init__(self, array: Any, name: str = "", frozen: bool = False) -> None:
+        array = np.array(array)  # owned: nobody else can write to it
+        if array.dtype not in (np.float32, np.float64):
+            raise ShapeError(f"{self._kind} {name!r}: needs float32 or float64; got {array.dtype}")
+        super().__init__(array)
+        self.version = 0
+        self.name = name
+        self.frozen = frozen
+
+    @property
+    def _kind(self) -> str:
+        return type(self).__name__.lower()
+
+    def assign(self, array: Any) -> None:
+        """Overwrites the numbers, the one way to do so. Raises the version, so packed copies are made anew."""
+        new = np.asarray(array)
+        if new.dtype.kind not in "fiub":
+            raise ShapeError(f"{self._kind} {self.name!r}: assign needs numbers; got {new.dtype}")
+        if new.shape != self.shape:
+            raise ShapeError(f"{self._kind} {self.name!r}: assign needs shape {self.shape}; got {new.shape}")
+        np.copyto(self._array, new, casting="same_kind")
+        self.version = (self.version or 0) + 1
+
+    def __repr__(self) -> str:
+        state = ", frozen" if self.frozen else ""
+        return f"{type(self).__name__}({self.name!r}, shape={self.shape}, dtype={self.dtype}{state})"
+
+
+class Parameter(_Kept):
     """A trainable array, owned by a network.
 
     name: "layer.role", such as "conv1.weight". frozen: if set, no gradient is computed for it and no
@@ -134,16 +168,10 @@ class Parameter(Tensor):
     the pattern that set it, or "base" (see `Network.set_lr`, `Network.plan`).
     """
 
-    __slots__ = ("frozen", "lr_from", "lr_mult", "name")
+    __slots__ = ("lr_from", "lr_mult")
 
     def __init__(self, array: Any, name: str = "", frozen: bool = False) -> None:
-        array = np.array(array)  # owned: nobody else can write to it
-        if array.dtype not in (np.float32, np.float64):
-            raise ShapeError(f"parameter {name!r}: needs float32 or float64; got {array.dtype}")
-        super().__init__(array)
-        self.version = 0
-        self.name = name
-        self.frozen = frozen
+        super().__init__(array, name, frozen)
         self.lr_mult = 1.0
         self.lr_from = "base"
 
@@ -151,19 +179,14 @@ class Parameter(Tensor):
     def requires_grad(self) -> bool:
         return not self.frozen
 
-    def assign(self, array: Any) -> None:
-        """Overwrites the numbers, the one way to do so. Raises the version, so packed copies are made anew."""
-        new = np.asarray(array)
-        if new.dtype.kind not in "fiub":
-            raise ShapeError(f"parameter {self.name!r}: assign needs numbers; got {new.dtype}")
-        if new.shape != self.shape:
-            raise ShapeError(f"parameter {self.name!r}: assign needs shape {self.shape}; got {new.shape}")
-        np.copyto(self._array, new, casting="same_kind")
-        self.version = (self.version or 0) + 1
 
-    def __repr__(self) -> str:
-        state = ", frozen" if self.frozen else ""
-        return f"Parameter({self.name!r}, shape={self.shape}, dtype={self.dtype}{state})"
+class Buffer(_Kept):
+    """An array that a layer keeps up to date in training and no optimizer touches, such as a running mean.
+
+    frozen: if set, the layer uses it as it is and leaves it so, in training too.
+    """
+
+    __slots__ = ()
 
 
 def tensor(data: Any, requires_grad: bool = False, dtype: Any = None) -> Tensor:

@@ -12,6 +12,7 @@ Reading order: oracle.py (the definition as loops), reference.py (im2col and one
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 from ..geometry import ConvGeometry
 from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
 from ..verify import bounds
+from .cpu import blocks
 
 Array = np.ndarray
 
@@ -83,6 +85,20 @@ def _gemm_serves(geometry: ConvGeometry, **_: Any) -> str | None:
     return None
 
 
+def _gemm_workspace(geometry: ConvGeometry, **arrays: Any) -> int:
+    of_weights = "x" in arrays and "grad" in arrays
+    workspace = blocks.grad_weight_workspace if of_weights else blocks.forward_workspace
+    return workspace(geometry, _itemsize(arrays))
+
+
+def _im2col_workspace(geometry: ConvGeometry, **arrays: Any) -> int:
+    return _itemsize(arrays) * geometry.batch * geometry.groups * geometry.depth * math.prod(geometry.output)
+
+
+def _itemsize(arrays: Mapping[str, Any]) -> int:
+    return next(a.dtype.itemsize for a in arrays.values() if isinstance(a, np.ndarray))
+
+
 forward = KernelSpec(
     name="conv2d",
     package=__name__,
@@ -91,8 +107,8 @@ forward = KernelSpec(
     bound=bounds.inner_product(lambda geometry, **_: geometry.depth + 1, "conv2d"),
     dummies=_dummies,
     versions=(
-        Version("cpu.gemm", "cpu.gemm:forward", _gemm_serves),
-        Version("reference.im2col", "reference:forward"),
+        Version("cpu.gemm", "cpu.gemm:forward", _gemm_serves, _gemm_workspace),
+        Version("reference.im2col", "reference:forward", workspace=_im2col_workspace),
     ),
     oracle="oracle:forward",
     cases="cases:forward",
@@ -106,8 +122,8 @@ grad_input = KernelSpec(
     bound=bounds.inner_product(bounds.conv_grad_input_depth, "conv2d.grad_input"),
     dummies=_dummies,
     versions=(
-        Version("cpu.gemm", "cpu.gemm:grad_input", _gemm_serves),
-        Version("reference.im2col", "reference:grad_input"),
+        Version("cpu.gemm", "cpu.gemm:grad_input", _gemm_serves, _gemm_workspace),
+        Version("reference.im2col", "reference:grad_input", workspace=_im2col_workspace),
     ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
@@ -123,8 +139,8 @@ grad_weight = KernelSpec(
     ),
     dummies=_dummies,
     versions=(
-        Version("cpu.gemm", "cpu.gemm:grad_weight", _gemm_serves),
-        Version("reference.im2col", "reference:grad_weight"),
+        Version("cpu.gemm", "cpu.gemm:grad_weight", _gemm_serves, _gemm_workspace),
+        Version("reference.im2col", "reference:grad_weight", workspace=_im2col_workspace),
     ),
     oracle="oracle:grad_weight",
     cases="cases:grad_weight",

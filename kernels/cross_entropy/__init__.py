@@ -1,82 +1,111 @@
-"""Cross-entropy of logits with integer labels, averaged as torch.nn.functional.cross_entropy averages.
+"""Cross-entropy of logits with labels or with probabilities, as torch.nn.functional.cross_entropy computes it.
 
-With log-probabilities l = log_softmax(logits), class weights v (1 each unless given), smoothing e and
-K classes, the loss is
+With log-probabilities l = log_softmax(logits), class weights v (1 each unless given), smoothing e and K classes, row n
+has the loss
 
-    sum_n [ (1 - e) v[label_n] (-l[n, label_n]) + e / K sum_k v[k] (-l[n, k]) ]  /  sum_n v[label_n]
+    labels:         (1 - e) v[label_n] (-l[n, label_n]) + e / K sum_k v[k] (-l[n, k])
+    probabilities:  sum_k ((1 - e) p[n, k] + e / K) v[k] (-l[n, k])
 
-`forward(logits, labels, class_weight, label_smoothing)`: logits (N, K), labels (N,) integers,
-class_weight (K,) or None -> (loss (), log_probabilities (N, K)); the latter is what
-`grad_input(grad, log_probabilities, labels, class_weight, label_smoothing)` needs. The mean over no
-picture, or over pictures that all weigh 0, is NaN.
+A row whose label is `ignore_index` has the loss 0 and no gradient. reduction="none" gives the losses, "sum" their sum,
+"mean" that divided by the sum of v[label_n] over the rows not ignored, or, for probabilities, by the number of rows.
+The mean over no row, or over rows that all weigh 0, is NaN.
+
+`forward(logits, labels, class_weight, label_smoothing, ignore_index, reduction)`: logits (N, K, …), labels (N, …)
+integers or probabilities of logits' shape, class_weight (K,) or None -> (loss () or (N, …), log_probabilities
+(N, K, …)); the latter is what `grad_input(grad, log_probabilities, labels, …)` needs. Every position along the axes
+after K, such as a pixel, is a row of its own.
 
 Label smoothing: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision" (2016).
 """
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ...errors import ArgumentError, ShapeError
+from ...errors import ArgumentError
+from ..losses import check_class_weight, check_classes, check_labels, check_loss_grad, check_range, check_reduction
 from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, check_share, dummy
 from ..verify import bounds
 
 Array = np.ndarray
 
+IGNORED = -100  # PyTorch's choice
 
-def _check_labels(op: str, labels: Array, shape: tuple[int, int], class_weight: Array | None, smoothing: float) -> None:
-    n, classes = shape
-    if labels.dtype.kind not in "iu":
-        raise ShapeError(f"{op}: labels must be integers, one class index a picture; got dtype {labels.dtype}")
-    check_shape(op, "labels", labels, (n,), f"one for each row of logits of shape {tuple(shape)}")
-    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
-    if wrong.size:
-        at = int(wrong[0])
-        raise ShapeError(
-            f"{op}: label {int(labels[at])} of picture {at} is outside 0 .. {classes - 1}, since logits of shape "
-            f"{tuple(shape)} know {classes} classes; check the labels or the size of the last layer"
-        )
-    if class_weight is not None:
-        check_shape(op, "class_weight", class_weight, (classes,), "one for each class")
-        if not (class_weight >= 0).all():
-            at = int(np.flatnonzero(~(class_weight >= 0))[0])
-            raise ArgumentError(f"{op}: class_weight must not be negative; class {at} has {class_weight[at]}")
+
+def holds_probabilities(labels: Array, logits: Array) -> bool:
+    """Whether `labels` are probabilities for every class, rather than class indices."""
+    return labels.dtype.kind == "f" and labels.ndim == logits.ndim
+
+
+def _check_targets(
+    op: str, name: str, logits: Array, labels: Array, class_weight: Array | None, smoothing: float, ignored: Any
+) -> None:
+    check_classes(op, name, logits)
+    soft = holds_probabilities(labels, logits)
+    check_floats(op, **{name: logits}, class_weight=class_weight, labels=labels if soft else None)
+    if isinstance(ignored, bool) or not isinstance(ignored, numbers.Integral):
+        raise ArgumentError(f"{op}: ignore_index must be an integer, a label; got {ignored!r}")
+    if soft:
+        check_shape(op, "labels", labels, logits.shape, f"one probability for each of {name}")
+        check_range(op, "labels", labels, 1)
+        if ignored >= 0:
+            raise ArgumentError(
+                f"{op}: ignore_index={ignored} ignores a label, but the labels of shape {tuple(labels.shape)} are "
+                "probabilities; leave it out, or give class indices"
+            )
+    else:
+        check_labels(op, name, labels, logits.shape, int(ignored))
+    check_class_weight(op, class_weight, logits.shape[1])
     check_share(op, "label_smoothing", smoothing)
 
 
-def _check_logits(op: str, name: str, logits: Array) -> None:
-    if logits.ndim != 2 or logits.shape[1] < 1:
-        raise ShapeError(f"{op}: {name} must have shape (N, classes); got {tuple(logits.shape)}")
-
-
-def _check_forward(logits: Array, labels: Array, class_weight: Array | None, label_smoothing: float) -> None:
+def _check_forward(
+    logits: Array,
+    labels: Array,
+    class_weight: Array | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int = IGNORED,
+    reduction: str = "mean",
+) -> None:
     op = "cross_entropy"
-    check_floats(op, logits=logits, class_weight=class_weight)
-    _check_logits(op, "logits", logits)
-    _check_labels(op, labels, logits.shape, class_weight, label_smoothing)
+    _check_targets(op, "logits", logits, labels, class_weight, label_smoothing, ignore_index)
+    check_reduction(op, reduction)
 
 
 def _check_grad_input(
-    grad: Array, log_probabilities: Array, labels: Array, class_weight: Array | None, label_smoothing: float
+    grad: Array,
+    log_probabilities: Array,
+    labels: Array,
+    class_weight: Array | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int = IGNORED,
+    reduction: str = "mean",
 ) -> None:
     op = "cross_entropy.grad_input"
-    check_floats(op, grad=grad, log_probabilities=log_probabilities, class_weight=class_weight)
-    check_shape(op, "grad", grad, (), "that of the loss")
-    _check_logits(op, "log_probabilities", log_probabilities)
-    _check_labels(op, labels, log_probabilities.shape, class_weight, label_smoothing)
+    check_floats(op, grad=grad, log_probabilities=log_probabilities)
+    _check_targets(op, "log_probabilities", log_probabilities, labels, class_weight, label_smoothing, ignore_index)
+    check_reduction(op, reduction)
+    n, _, *rest = log_probabilities.shape
+    check_loss_grad(op, grad, reduction, (n, *rest))
 
 
-def _dummies(dtype: np.dtype, x_shape: tuple[int, int], class_weight: bool = False) -> Mapping[str, Any]:
+def _dummies(
+    dtype: np.dtype, x_shape: tuple[int, ...], class_weight: bool = False, reduction: str = "mean"
+) -> Mapping[str, Any]:
+    n, classes, *rest = x_shape
     return {
         "logits": dummy(x_shape, dtype),
         "log_probabilities": dummy(x_shape, dtype),
-        "grad": dummy((), dtype),
-        "labels": dummy(x_shape[:1], np.dtype(np.int64)),
-        "class_weight": dummy(x_shape[1:], dtype) if class_weight else None,
+        "grad": dummy((n, *rest) if reduction == "none" else (), dtype),
+        "labels": dummy((n, *rest), np.dtype(np.int64)),
+        "class_weight": dummy((classes,), dtype) if class_weight else None,
         "label_smoothing": 0.0,
+        "ignore_index": IGNORED,
+        "reduction": reduction,
     }
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ..autograd import Context, Function
+from ..errors import ShapeError
 from ..kernels import ConvGeometry
 from ..kernels import conv2d as kernel
 from ..kernels import relu as relu_kernel
+from ..kernels.geometry import PADDING_MODES
 from ..tensor import Tensor
-from .apply import apply
+from .apply import apply, as_tensor
+from .padding import Pad
+
+BORDERS = ("reflect", "circular")  # padding modes that no kernel knows: the picture gets its border first
 
 
 class Conv2d(Function):
@@ -34,6 +39,20 @@ class Conv2d(Function):
         )
 
 
+def _bordered(x: Any, w: Any, padding_mode: str, **geometry: Any) -> tuple[Any, dict[str, Any]]:
+    """x, and the geometry left to do: with the border around x and no padding, where the kernels do not know it."""
+    if padding_mode not in BORDERS:
+        if padding_mode not in PADDING_MODES:
+            known = ", ".join((*PADDING_MODES, *BORDERS))
+            raise ShapeError(f"conv2d: padding_mode must be one of {known}; got {padding_mode!r:.80}")
+        return x, {**geometry, "padding_mode": padding_mode}
+    x = as_tensor(x)
+    padding = ConvGeometry.infer(x.shape, w.shape, **geometry).padding
+    if any(map(any, padding)):
+        x = apply(Pad, x, padding=padding, mode=padding_mode, op="conv2d")
+    return x, {**geometry, "padding": 0}
+
+
 def conv2d(
     x: Tensor,
     w: Tensor,
@@ -48,22 +67,15 @@ def conv2d(
 
     x: (N, C, H, W). w: (O, C / groups, R, S). b: (O,) or None. Returns (N, O, P, Q) with
     P = (H + padding - dilation (R - 1) - 1) // stride + 1. stride, dilation: int or (vertical,
-    horizontal). padding: int, pair, ((top, bottom), (left, right)), "valid" or "same". padding_mode:
-    "zeros" or "replicate". Raises ShapeError where the shapes do not fit.
+    horizontal). padding: int, pair, ((top, bottom), (left, right)), "valid" or "same". padding_mode: what the
+    padding shows, "zeros", or as in `pad` "replicate", "reflect" or "circular". Raises ShapeError where the shapes do
+    not fit.
     """
-    return apply(
-        Conv2d,
-        x,
-        w,
-        b,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
-        padding_mode=padding_mode,
-    )
+    x, geometry = _bordered(x, w, padding_mode, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return apply(Conv2d, x, w, b, **geometry)
 
 
-def conv2d_relu(x: Tensor, w: Tensor, b: Tensor | None = None, **geometry: Any) -> Tensor:
-    """relu(conv2d(x, w, b, **geometry)), bit for bit, in one pass over the output."""
+def conv2d_relu(x: Tensor, w: Tensor, b: Tensor | None = None, padding_mode: str = "zeros", **geometry: Any) -> Tensor:
+    """relu(conv2d(x, w, b, padding_mode=padding_mode, **geometry)), bit for bit, in one pass over the output."""
+    x, geometry = _bordered(x, w, padding_mode, **geometry)
     return apply(Conv2d, x, w, b, relu=True, **geometry)

@@ -56,7 +56,7 @@ class Max(Function):
     def forward(ctx: Context, x: Any, axes: Axes, keepdims: bool) -> Any:
         ctx.shape, ctx.axes = x.shape, axes
         kept = tuple(k for k in range(x.ndim) if k not in axes)
-        rows = x.transpose(*kept, *axes).reshape(*(x.shape[k] for k in kept), -1)
+        rows = x.transpose(*kept, *axes).reshape(*(x.shape[k] for k in kept), math.prod(x.shape[k] for k in axes))
         first = rows.argmax(-1)[..., None]  # the first maximum in row-major order, or the first NaN
         ctx.save(first)
         y = np.take_along_axis(rows, first, -1)[..., 0]

@@ -29,6 +29,12 @@ def test_a_tie_in_max_goes_to_the_first_element():
     assert not y.grad[1].any()
 
 
+def test_max_along_full_axes_of_an_empty_batch():
+    x = leaf(np.zeros((0, 3, 4)))
+    x.max(2).backward(np.ones((0, 3)))
+    assert x.grad.shape == (0, 3, 4)
+
+
 def test_a_window_of_minus_infinity_has_a_winner():
     x = leaf(np.full((1, 1, 2, 2), -np.inf))
     F.max_pool2d(x, 2).backward(np.ones((1, 1, 1, 1)))

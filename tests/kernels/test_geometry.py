@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minitl.errors import ShapeError
-from minitl.kernels import ConvGeometry, PoolGeometry
-from minitl.kernels.geometry import MOST, _every_window_holds_a_pixel, output_size
+from minitl.kernels import ConvGeometry, PadGeometry, PoolGeometry
+from minitl.kernels.geometry import MOST, PAD_MODES, _every_window_holds_a_pixel, adaptive_output, output_size
 
 
 @given(
@@ -80,3 +80,37 @@ def test_numpy_numbers_serve():
     geometry = ConvGeometry.infer((1, 4, 8, 8), (4, 2, 3, 3), np.int64(2), np.array([1, 0]), 1, np.int64(2))
     assert geometry.padding == ((1, 1), (0, 0))
     assert geometry.groups == 2
+
+
+@given(
+    sides=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    around=st.tuples(*[st.integers(0, 8)] * 4),
+    mode=st.sampled_from(PAD_MODES),
+)
+def test_a_border_is_refused_exactly_where_its_pixels_run_out(sides, around, mode):
+    """reflect needs one pixel more than the border, circular as many; NumPy's own modes would go round again."""
+    spare = {"reflect": 1, "circular": 0}.get(mode, -8)
+    padding = (around[:2], around[2:])
+    if any(max(pads) + spare > side for pads, side in zip(padding, sides, strict=True)):
+        with pytest.raises(ShapeError, match=f"pad: a {mode} border of x of shape .* use less"):
+            PadGeometry.infer((1, 1, *sides), padding, mode)
+    else:
+        geometry = PadGeometry.infer((1, 1, *sides), np.array(padding), mode)
+        assert geometry.padding == padding
+        assert geometry.y_shape == (1, 1, sides[0] + sum(padding[0]), sides[1] + sum(padding[1]))
+
+
+@pytest.mark.parametrize("padding", [-1, (0, -1), ((0, 0), (-2, 0)), np.array([[0, 0], [-2, 0]]), [[0, -1], [0, 0]]])
+def test_a_negative_border_is_a_slice(padding):
+    with pytest.raises(ShapeError, match=r"pad: padding must not be negative; .* slice: x\["):
+        PadGeometry.infer((1, 1, 4, 4), padding)
+
+
+def test_an_adaptive_side_may_stay_as_it_is():
+    assert adaptive_output((2, 3, 5, 7), None) == (5, 7)
+    assert adaptive_output((2, 3, 5, 7), (None, 2)) == (5, 2)
+    assert adaptive_output((2, 3, 5, 7), [4, None]) == (4, 7)
+    assert adaptive_output((2, 3, 5, 7), np.int64(3)) == (3, 3)
+    for wrong in ((None,), (None, 0), (None, None, 1), "all", (2, 1.5)):
+        with pytest.raises(ShapeError, match="adaptive_avg_pool2d: output_size must be"):
+            adaptive_output((2, 3, 5, 7), wrong)

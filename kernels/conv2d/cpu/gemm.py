@@ -23,18 +23,7 @@ import numpy as np
 from numba import get_num_threads, njit, prange
 
 from ...geometry import ConvGeometry
-
-# BLAS copies the filters once a block, so deep filters want many pixels a block: more than fit in L2, where the
-# panel streams through at little cost beside the arithmetic on it.
-PANEL_BYTES = 1 << 23
-BLOCK = (64, 512)  # output pixels a block at least and at most
-HALVED = 256  # from this many pixels on an image makes two blocks, so that two threads can share one image
-
-# The same for the weight gradient
-WEIGHT_DEPTH = 512  # columns of the product that a task gathers at most, unless one tap has more
-WEIGHT_PANEL_BYTES = 1 << 20
-WEIGHT_BLOCK = (64, 1024)  # pixels a block at least and at most
-WEIGHT_TASKS = 16  # enough to keep threads evenly busy, and few enough partial sums to add
+from .blocks import block_size, weight_blocks
 
 
 class Axis(NamedTuple):
@@ -141,12 +130,6 @@ def clear(to, at, count):
         to[np.uint64(at) + e] = 0
 
 
-def _block(pixels: int, depth: int, itemsize: int) -> int:
-    """Output pixels a block, in blocks of nearly equal size."""
-    most = min(max(PANEL_BYTES // (depth * itemsize), BLOCK[0]), BLOCK[1])
-    return -(-pixels // max(-(-pixels // most), 2 if pixels >= HALVED else 1))
-
-
 @njit(parallel=True, cache=True, nogil=True)
 def _product(x, w, transposed, b, relu, y, first, step, vertical, horizontal, replicate, block, lanes):
     """y[n, first + p * step] = b + windows of x times w.
@@ -204,10 +187,10 @@ def forward(x, w, b, geometry, relu=False):
     filters = np.require(w.transpose(0, 2, 3, 1), requirements="CAW").reshape(g.groups, -1, g.depth)
     bias = np.empty(0, x.dtype) if b is None else np.require(b, requirements="CAW")
     y = np.empty((g.batch, *g.output, g.out_channels), x.dtype)
-    block = _block(g.output[0] * g.output[1], g.depth, x.itemsize)
+    rows = block_size(g.output[0] * g.output[1], g.depth, x.itemsize)
     _product(
         channels_last(x), filters, True, bias, relu, y, (0, 0), (1, 1),
-        *forward_axes(g), g.padding_mode == "replicate", block, get_num_threads(),
+        *forward_axes(g), g.padding_mode == "replicate", rows, get_num_threads(),
     )  # fmt: skip
     return y.transpose(0, 3, 1, 2)
 
@@ -228,8 +211,8 @@ def grad_input(grad, w, geometry):
     for top, rows, v in vertical:
         for left, columns, h in horizontal:
             some = np.require(filters[:, rows, columns], requirements="CAW").reshape(g.groups, -1, filters.shape[4])
-            block = _block(v.count * h.count, some.shape[1], grad.itemsize)
-            _product(grad, some, False, none, False, gx, (top, left), g.stride, v, h, False, block, lanes)
+            size = block_size(v.count * h.count, some.shape[1], grad.itemsize)
+            _product(grad, some, False, none, False, gx, (top, left), g.stride, v, h, False, size, lanes)
     return gx.transpose(0, 3, 1, 2)
 
 
@@ -312,18 +295,12 @@ def _products(grad, x, groups, vertical, horizontal, replicate, block, tap_step,
 
 def grad_weight(grad, x, geometry):
     g = geometry
-    channels, taps = g.in_channels // g.groups, g.kernel[0] * g.kernel[1]
-    tap_step = min(max(WEIGHT_DEPTH // channels, 1), taps)
-    pixels = g.output[0] * g.output[1]
-    most = min(max(WEIGHT_PANEL_BYTES // (tap_step * channels * x.itemsize), WEIGHT_BLOCK[0]), WEIGHT_BLOCK[1])
-    block = -(-pixels // -(-pixels // most))
-    tasks = -(-taps // tap_step) * g.groups
-    parts = min(-(-WEIGHT_TASKS // tasks), max(g.batch * -(-pixels // block), 1))
+    size, tap_step, parts = weight_blocks(g, x.itemsize)
     sums = _products(
         channels_last(grad), channels_last(x), g.groups, *forward_axes(g), g.padding_mode == "replicate",
-        block, tap_step, parts, get_num_threads(),
+        size, tap_step, parts, get_num_threads(),
     )  # fmt: skip
     gw = sums[0]
     for part in sums[1:]:
         gw += part
-    return np.ascontiguousarray(gw.reshape(g.out_channels, *g.kernel, channels).transpose(0, 3, 1, 2))
+    return np.ascontiguousarray(gw.reshape(g.out_channels, *g.kernel, g.in_channels // g.groups).transpose(0, 3, 1, 2))

@@ -14,6 +14,9 @@ from .core import both, gamma, underflow, unit_roundoff
 # NumPy 1.17) and by less in float64; a unit in the last place is at most 2 unit roundoffs.
 EXP_ROUNDINGS = math.ceil(2 * 2.52)
 LOG_ROUNDINGS = math.ceil(2 * 3.83)
+# Its tests hold log1p to 2 units in either dtype (numpy/_core/tests/test_umath_accuracy.py with
+# umath-validation-set-log1p.csv), and glibc lists 1 for its own (sysdeps/x86_64/fpu/libm-test-ulps).
+LOG1P_ROUNDINGS = 4
 
 
 def relative(roundings: Any, dtype: Any) -> Any:
@@ -28,16 +31,21 @@ def tiny(dtype: Any) -> float:
     return float(np.finfo(dtype).tiny)
 
 
-def row_powers(x: Any, axis: int) -> tuple[Any, Any, Any, Any]:
+def row_length(x: Any, axis: Any) -> int:
+    """How many elements of x share a row along `axis`, an int or several."""
+    return math.prod(x.shape[a] for a in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+def row_powers(x: Any, axis: Any) -> tuple[Any, Any, Any, Any]:
     """Of a softmax of x: (d, s, r, roundings of s), see `softmax`. NaN and infinite rows stay NaN."""
     with np.errstate(invalid="ignore"):
         wide = x.astype(np.float64)
-        d = wide - wide.max(axis, keepdims=True)
+        d = wide - wide.max(axis, keepdims=True, initial=-np.inf)
         powers = np.exp(d)
         s = powers.sum(axis, keepdims=True)
         distance = np.where(powers > 0, np.abs(d), 0)  # what has underflowed to 0 adds no error but `tiny`
         r = distance + EXP_ROUNDINGS
-        return d, s, r, (powers * r).sum(axis, keepdims=True) / s + x.shape[axis]
+        return d, s, r, (powers * r).sum(axis, keepdims=True) / s + row_length(x, axis)
 
 
 def softmax(arguments: Mapping[str, Any], truth: Any) -> Any:
@@ -89,3 +97,32 @@ def log_softmax_grad(arguments: Mapping[str, Any], truth: Any) -> Any:
     magnitude = g + np.exp(y.astype(np.float64)) * total
     roundings = k + EXP_ROUNDINGS + 2
     return both(arguments["y"].dtype, lambda t: gamma(roundings, t) * magnitude + (1 + total) * tiny(t))
+
+
+def logsumexp(arguments: Mapping[str, Any], truth: Any) -> Any:
+    """y = max x + log(s), with s and its roundings as in `softmax`.
+
+    A relative error of s is an absolute one of log(s), as in `log_softmax`; LOG_ROUNDINGS for the logarithm, and
+    |y| u for the addition.
+    """
+    x, axis = arguments["x"], arguments["axis"]
+    _, s, _, of_s = row_powers(x, axis)
+    s, of_s = s.reshape(truth.shape), of_s.reshape(truth.shape)
+
+    def error(t: Any) -> Any:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            roundings = of_s + LOG_ROUNDINGS * np.abs(np.log(s)) + np.abs(truth)
+            return relative(1, t) * roundings / (1 - unit_roundoff(t) * of_s) + row_length(x, axis) * tiny(t)
+
+    return both(x.dtype, error)
+
+
+def logsumexp_grad(arguments: Mapping[str, Any], truth: Any) -> Any:
+    """grad exp(x - y): the subtraction's rounding moves the exponential by |x - y|; exp; one product."""
+    x, y, axis = (arguments[name] for name in ("x", "y", "axis"))
+    if not arguments["keepdims"]:
+        y = np.expand_dims(y, axis)
+    with np.errstate(invalid="ignore"):
+        d = np.where(truth == 0, 0, np.abs(x.astype(np.float64) - y))  # what has underflowed adds no error but `tiny`
+    grad = np.abs(arguments["grad"].astype(np.float64).reshape(y.shape))
+    return both(x.dtype, lambda t: relative(d + EXP_ROUNDINGS + 1, t) * np.abs(truth) + (1 + grad) * tiny(t))

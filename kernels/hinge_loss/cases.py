@@ -1,0 +1,36 @@
+"""Hypothesis strategies of calls: batches of any size, margins of either sign, scores at them, NaN, infinities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ..losses import REDUCTIONS
+from ..verify.specials import arrays_with_specials
+from ..verify.strategies import arrays, dtypes
+
+
+@st.composite
+def forward(draw: st.DrawFn) -> dict[str, Any]:
+    n, k = draw(st.integers(0, 5)), draw(st.integers(1, 6))
+    dtype = draw(dtypes())
+    scores = draw(arrays_with_specials((n, k), dtype)) * dtype.type(draw(st.sampled_from([1, 0.1, 30])))
+    labels = draw(st.lists(st.integers(0, k - 1), min_size=n, max_size=n))
+    weight = np.abs(draw(arrays((k,), dtype, draw(st.sampled_from(["normal", "integers"])))))
+    return {
+        "scores": scores,
+        "labels": np.array(labels, draw(st.sampled_from(["int64", "int32", "uint8"]))),
+        "margin": draw(st.sampled_from([1.0, 1, 0.0, 0.3, -2.0])),
+        "p": draw(st.sampled_from([1, 2])),
+        "class_weight": weight if draw(st.booleans()) else None,
+        "reduction": draw(st.sampled_from(REDUCTIONS)),
+    }
+
+
+@st.composite
+def grad_input(draw: st.DrawFn) -> dict[str, Any]:
+    call = draw(forward())
+    shape, dtype = call["scores"].shape[:1] if call["reduction"] == "none" else (), call["scores"].dtype
+    return {"grad": draw(arrays(shape, dtype)), **call}

@@ -1,0 +1,16 @@
+"""What the kernels behind an operation need besides its arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import kernels
+
+
+def workspace(op: str, dtype: Any, **shapes: Any) -> int:
+    """Bytes that the version which serves arrays of these shapes takes while it runs; arguments as of kernels.why."""
+    kernel = kernels.spec(op)
+    arguments = kernel.example(np.dtype(dtype), **shapes)
+    return kernel.choose(arguments).workspace(**arguments)
