@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import models
-from .data.dataset import is_text
+from .data.labels import is_text
 from .errors import ArgumentError, GraphError, WeightError
 from .images import Preprocessing
 from .models import table
@@ -207,7 +207,7 @@ def _fits(hidden: table.Chain, shape: tuple[int, ...]) -> bool:
 
 def _assemble(net: Network, nodes: list[Node], kept: set[str], classes: list[str], seed: int) -> Network:
     """The network of these nodes, with the numbers of `net` in the layers kept and new ones in the others."""
-    fresh = [node.name for node in nodes if node.layer.parameter_shapes() and node.name not in kept]
+    fresh = [node.name for node in nodes if node.layer.array_shapes() and node.name not in kept]
     new = Network(
         nodes,
         name=net.name,
@@ -219,10 +219,13 @@ def _assemble(net: Network, nodes: list[Node], kept: set[str], classes: list[str
         head=fresh,
         seed=None,
     )
-    given = net.named_parameters()
+    given = net.named_arrays()
+    for name, array in new.named_arrays().items():
+        if name.rpartition(".")[0] in kept:
+            array.assign(given[name].data)
+            array.frozen = given[name].frozen
+    rated = net.named_parameters()
     for name, p in new.named_parameters().items():
-        if name.rpartition(".")[0] not in kept:
-            continue
-        p.assign(given[name].data)
-        p.frozen, p.lr_mult, p.lr_from = given[name].frozen, given[name].lr_mult, given[name].lr_from
+        if name.rpartition(".")[0] in kept:
+            p.lr_mult, p.lr_from = rated[name].lr_mult, rated[name].lr_from
     return new.draw(fresh, seed)

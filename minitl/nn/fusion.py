@@ -11,7 +11,7 @@ from typing import ClassVar
 from .. import functional as F
 from ..tensor import Tensor
 from .graph import Graph, Node
-from .layers import Conv2d, Mode
+from .layers import Conv2d, Layer, Mode
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,10 @@ class _ConvReLU(Conv2d):
     """A convolution that rectifies what it writes. Without an op name: it is never stored."""
 
     op: ClassVar[str] = ""
+    keeps: ClassVar[tuple[str, ...]] = ("inputs if trained", "output")
 
     def forward(self, *inputs: Tensor, parameters: Mapping[str, Tensor], mode: Mode, stream: int) -> Tensor:
-        return F.conv2d_relu(inputs[0], parameters["weight"], parameters.get("bias"), **self._geometry())
+        return F.conv2d_relu(inputs[0], parameters["weight"], parameters.get("bias"), **self.settings())
 
 
 @lru_cache(maxsize=256)
@@ -46,9 +47,13 @@ def fused(nodes: Iterable[Node]) -> tuple[list[Node], dict[str, str]]:
     for node in nodes:
         node = replace(node, inputs=tuple(given_by.get(name, name) for name in node.inputs))
         source = kept.get(node.inputs[0])
-        if node.op == "relu" and source is not None and type(source.layer) is Conv2d and readers[source.name] == 1:
+        if node.op == "relu" and source is not None and _rectifiable(source.layer) and readers[source.name] == 1:
             kept[source.name] = replace(source, layer=_ConvReLU(**source.layer.attributes()))
             given_by[node.name] = source.name
         else:
             kept[node.name] = node
     return list(kept.values()), given_by
+
+
+def _rectifiable(layer: Layer) -> bool:
+    return type(layer) is Conv2d and layer.padding_mode in ("zeros", "replicate")

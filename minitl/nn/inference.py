@@ -66,7 +66,7 @@ def run_blocks(net: Network, inputs: Iterable[np.ndarray], upto: str | None, siz
 
 
 def prepared(net: Network, pictures: Any) -> Iterator[np.ndarray]:
-    """Preprocessed inputs of pictures given as paths or as an array (N, H, W, 3) uint8 RGB."""
+    """Preprocessed inputs of pictures given as paths or as an array (N, H, W, 3) RGB or (N, H, W) grey, uint8."""
     if net.preprocessing is None:
         raise DataError(
             f"{net.name}: has no preprocessing, so pictures cannot be fed to it; set net.preprocessing, "
@@ -74,17 +74,19 @@ def prepared(net: Network, pictures: Any) -> Iterator[np.ndarray]:
         )
     for picture in as_pictures(pictures):
         array = images.decode(picture) if isinstance(picture, (str, Path)) else picture
-        yield net.preprocessing(array)
+        yield net.preprocessing(np.repeat(array[:, :, None], 3, axis=2) if array.ndim == 2 else array)
 
 
 def as_pictures(pictures: Any) -> Sequence[Any]:
-    """The pictures as a sequence of paths or of uint8 arrays (H, W, 3); DataError if they are neither."""
+    """The pictures as a sequence of paths, or of uint8 arrays (H, W, 3) or (H, W); DataError if they are neither."""
     if isinstance(pictures, (str, Path)):
         return [pictures]
     if isinstance(pictures, np.ndarray):
-        if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[-1] != 3:
+        colour = pictures.ndim == 4 and pictures.shape[-1] == 3
+        grey = pictures.ndim == 3 and pictures.shape[-1] != 3  # with 3 it is one colour picture without its batch axis
+        if pictures.dtype != np.uint8 or not (colour or grey):
             raise DataError(
-                "arrays of pictures must be raw: uint8 RGB of shape (N, H, W, 3); "
+                "arrays of pictures must be raw: uint8 RGB of shape (N, H, W, 3) or grey (N, H, W); "
                 f"got {pictures.dtype} of shape {pictures.shape}. For preprocessed arrays call net(x)"
             )
         return pictures  # type: ignore[return-value]  # indexed and iterated like a sequence

@@ -48,6 +48,11 @@ def zeros(shape: Shape, rng: np.random.Generator) -> np.ndarray:
     return np.zeros(shape, DEFAULT_DTYPE)
 
 
+def ones(shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    """All one: for the scales and variances of normalization."""
+    return np.ones(shape, DEFAULT_DTYPE)
+
+
 def _normal(shape: Shape, rng: np.random.Generator, deviation: float) -> np.ndarray:
     values = rng.standard_normal(shape, DEFAULT_DTYPE)
     values *= DEFAULT_DTYPE.type(deviation)  # in place: VGG-16's fc6 alone takes 411 MB
@@ -59,4 +64,5 @@ INITIALIZERS: dict[str, Initializer] = {
     "glorot_normal": glorot_normal,
     "normal_001": normal_001,
     "zeros": zeros,
+    "ones": ones,
 }

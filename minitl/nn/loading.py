@@ -44,13 +44,13 @@ class LoadReport:
 def load_parameters(
     net: Network, layers: Mapping[str, Mapping[str, Any]], *, strict: bool = True, skip: tuple[str, ...] = ()
 ) -> LoadReport:
-    """Copies arrays, by layer (names or aliases) and role, into a network's parameters.
+    """Copies arrays, by layer (names or aliases) and role, into a network's parameters and buffers.
 
-    strict: raise WeightError unless every parameter is found and every array used. Otherwise load what
+    strict: raise WeightError unless every one of them is found and every array used. Otherwise load what
     fits. `skip` names layers (or aliases) to leave alone on either side. Loading nothing at all always raises.
     """
-    parameters = net.named_parameters()
-    report, offered = _compare({name: p.shape for name, p in parameters.items()}, layers, net.aliases(), skip)
+    arrays = net.named_arrays()
+    report, offered = _compare({name: p.shape for name, p in arrays.items()}, layers, net.aliases(), skip)
     if not report.loaded:
         raise WeightError(
             f"{net.name}: none of the arrays offered fits ({report}); these weights are of another network"
@@ -58,13 +58,13 @@ def load_parameters(
     if strict and not report.complete:
         raise WeightError(f"{net.name}: {report}; load with strict=False to take what fits")
     for name in report.loaded:
-        parameters[name].assign(offered[name])
+        arrays[name].assign(offered[name])
     return report
 
 
 def check_layers(graph: Graph, layers: Mapping[str, Mapping[str, Any]], where: str) -> None:
     """WeightError, naming `where`, unless the arrays are those that the graph needs, each of the right shape."""
-    shapes = {f"{n.name}.{role}": shape for n in graph for role, shape in n.layer.parameter_shapes().items()}
+    shapes = {f"{n.name}.{role}": shape for n in graph for role, shape in n.layer.array_shapes().items()}
     report, _ = _compare(shapes, layers, {}, ())
     if not report.complete:
         raise WeightError(f"{where}: its arrays are not those of its network: {report}; get or convert the file again")

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ArgumentError, GraphError, ShapeError, WeightError
 from ..images import Preprocessing
-from ..tensor import DEFAULT_DTYPE, Parameter, Tensor, tensor
+from ..tensor import DEFAULT_DTYPE, Buffer, Parameter, Tensor, tensor
 from ..weights import names, schema
 from . import inference, init
 from .fusion import steps
@@ -20,10 +20,11 @@ from .graph import INPUT, Graph, Node, chain
 from .layers import INFERENCE, Layer, Mode, Shape
 from .loading import LoadReport, check_layers, load_parameters
 from .plan import Plan
+from .summary import Summary
 
 
 class Network:
-    """A CNN: nodes in order, parameters by name, and what travels with them.
+    """A CNN: nodes in order, arrays by name, and what travels with them.
 
     graph: the nodes. name: the architecture, which also finds aliases of layer names. input_shape: (C, H,
     W) it was made for; others run where the arithmetic allows. classes: output names, or None for a
@@ -57,23 +58,23 @@ class Network:
         self.head = tuple(head)
         if self.input_shape is not None:
             self._check_output(self.graph.shapes(self.input_shape)[self.graph.output])
-        self._parameters: dict[str, Parameter] = {}
+        self._arrays: dict[str, Parameter | Buffer] = {}
         for node in self.graph:
-            initializers = node.layer.initializers()
-            for role, shape in node.layer.parameter_shapes().items():
+            initializers, buffers = node.layer.initializers(), node.layer.buffer_shapes()
+            for role, shape in node.layer.array_shapes().items():
                 full = f"{node.name}.{role}"
                 draw = init.zeros if seed is None else init.INITIALIZERS[initializers[role]]
                 rng = init.generator(0 if seed is None else seed, full)
-                self._parameters[full] = Parameter(draw(shape, rng), full)
+                self._arrays[full] = (Buffer if role in buffers else Parameter)(draw(shape, rng), full)
 
     def draw(self, layers: Iterable[str], seed: int) -> Network:
-        """Draws the parameters of these layers anew, as a new network of that seed has them."""
+        """Draws the arrays of these layers anew, as a new network of that seed has them."""
         for layer in map(self.layer_name, layers):
             node = self.graph[layer]
             initializers = node.layer.initializers()
-            for role, shape in node.layer.parameter_shapes().items():
+            for role, shape in node.layer.array_shapes().items():
                 full = f"{layer}.{role}"
-                self._parameters[full].assign(init.INITIALIZERS[initializers[role]](shape, init.generator(seed, full)))
+                self._arrays[full].assign(init.INITIALIZERS[initializers[role]](shape, init.generator(seed, full)))
         return self
 
     def _check_output(self, shape: Shape) -> None:
@@ -122,8 +123,8 @@ class Network:
         return values[given_by.get(upto, upto)]
 
     def _run_node(self, node: Node, inputs: list[Tensor], mode: Mode) -> Tensor:
-        parameters = {role: self._parameters[f"{node.name}.{role}"] for role in node.layer.parameter_shapes()}
-        return node.layer.forward(*inputs, parameters=parameters, mode=mode, stream=node.stream)
+        arrays: dict[str, Tensor] = {role: self._arrays[f"{node.name}.{role}"] for role in node.layer.array_shapes()}
+        return node.layer.forward(*inputs, parameters=arrays, mode=mode, stream=node.stream)
 
     def _check_input(self, x: Tensor) -> None:
         if self.input_shape is None:
@@ -135,28 +136,36 @@ class Network:
                 "For pictures use net.predict or net.features"
             )
 
-    # Parameters
+    # Arrays
 
     def parameters(self) -> list[Parameter]:
         """All parameters in layer order, weight then bias."""
-        return list(self._parameters.values())
+        return list(self.named_parameters().values())
 
     def named_parameters(self) -> dict[str, Parameter]:
         """All parameters by name ("conv1.weight"), in layer order."""
-        return dict(self._parameters)
+        return {name: p for name, p in self._arrays.items() if isinstance(p, Parameter)}
 
-    def __getitem__(self, name: str) -> Parameter:
-        """The parameter of a name such as "conv1.weight"."""
+    def named_buffers(self) -> dict[str, Buffer]:
+        """All arrays that layers keep up to date themselves by name ("bn1.running_mean"), in layer order."""
+        return {name: b for name, b in self._arrays.items() if isinstance(b, Buffer)}
+
+    def named_arrays(self) -> dict[str, Parameter | Buffer]:
+        """All parameters and buffers by name, in layer order: what a weight file holds."""
+        return dict(self._arrays)
+
+    def __getitem__(self, name: str) -> Parameter | Buffer:
+        """The parameter or buffer of a name such as "conv1.weight"."""
         layer, _, role = name.rpartition(".")
         full = f"{self.layer_name(layer)}.{role}" if layer else name
-        if full not in self._parameters:
-            raise GraphError(f"{self.name}: no parameter {name!r}; there are {', '.join(self._parameters)}")
-        return self._parameters[full]
+        if full not in self._arrays:
+            raise GraphError(f"{self.name}: no parameter {name!r}; there are {', '.join(self._arrays)}")
+        return self._arrays[full]
 
     def state(self) -> dict[str, dict[str, np.ndarray]]:
         """Copies of all arrays by layer and role, as a weight file holds them."""
         layers: dict[str, dict[str, np.ndarray]] = {}
-        for name, p in self._parameters.items():
+        for name, p in self._arrays.items():
             layer, _, role = name.rpartition(".")
             layers.setdefault(layer, {})[role] = p.numpy()
         return layers
@@ -174,16 +183,17 @@ class Network:
     @property
     def dtype(self) -> np.dtype:
         """float32 or float64: that of the parameters."""
-        return next((p.dtype for p in self._parameters.values()), DEFAULT_DTYPE)
+        return next((p.dtype for p in self._arrays.values()), DEFAULT_DTYPE)
 
     def astype(self, dtype: Any) -> Network:
         """An independent network with its numbers in float32 or float64, frozen and rated as this one."""
         net = copy.copy(self)
         net.classes = None if self.classes is None else list(self.classes)
-        net._parameters = {}
-        for name, p in self._parameters.items():
-            new = net._parameters[name] = Parameter(p.data.astype(dtype), name, p.frozen)
-            new.lr_mult, new.lr_from = p.lr_mult, p.lr_from
+        net._arrays = {}
+        for name, p in self._arrays.items():
+            new = net._arrays[name] = type(p)(p.data.astype(dtype), name, p.frozen)
+            if isinstance(new, Parameter) and isinstance(p, Parameter):
+                new.lr_mult, new.lr_from = p.lr_mult, p.lr_from
         return net
 
     # Names
@@ -203,6 +213,12 @@ class Network:
         "head" means every layer of a new head; a module's name, such as "fire2", means all of its layers ("fire2.…").
         Raises GraphError if nothing that has parameters matches.
         """
+        found = [p for p in self._matching(pattern) if isinstance(p, Parameter)]
+        if not found:
+            raise self._no_match(pattern, self.named_parameters())
+        return found
+
+    def _matching(self, pattern: str) -> list[Parameter | Buffer]:
         layers = set(self.graph.match(pattern, self.aliases()))
         for name in self.graph.names:
             parts = name.split(".")
@@ -211,24 +227,23 @@ class Network:
                 layers.add(name)
         if pattern == "head":
             layers |= set(self.head)
-        found = [
+        return [
             p
-            for name, p in self._parameters.items()
+            for name, p in self._arrays.items()
             if name.rpartition(".")[0] in layers or fnmatch.fnmatchcase(name, pattern)
         ]
-        if not found:
-            trainable = dict.fromkeys(name.rpartition(".")[0] for name in self._parameters)
-            raise GraphError(
-                f"{self.name}: {pattern!r} matches no layer with parameters; there are {', '.join(trainable)}"
-            )
-        return found
+
+    def _no_match(self, pattern: str, arrays: Iterable[str]) -> GraphError:
+        layers = ", ".join(dict.fromkeys(name.rpartition(".")[0] for name in arrays))
+        return GraphError(f"{self.name}: {pattern!r} matches no layer with parameters; there are {layers or 'none'}")
 
     # Freezing and rates
 
     def freeze(self, *patterns: str, upto: str | None = None) -> Network:
         """Freezes layers by glob, or all that leads to `upto`, that layer included; everything if neither is given.
 
-        As a pattern, a module's name means its layers (see `match`); as `upto`, its output.
+        A frozen layer's running statistics neither move nor give way to a batch's, in training too. As a pattern, a
+        module's name means its layers (see `match`); as `upto`, its output.
         """
         return self._set_frozen(True, patterns, upto)
 
@@ -238,22 +253,27 @@ class Network:
 
     def freeze_backbone(self) -> Network:
         """Freezes everything but the new head (or, without one, but the last layer that has parameters)."""
-        last = next(reversed(self._parameters)).rpartition(".")[0]
+        last = next(reversed(self.named_parameters())).rpartition(".")[0]
         head = set(self.head) or {last}
-        for name, p in self._parameters.items():
+        for name, p in self._arrays.items():
             p.frozen = name.rpartition(".")[0] not in head
         return self
 
     def _set_frozen(self, frozen: bool, patterns: tuple[str, ...], upto: str | None) -> Network:
-        found = [p for pattern in patterns for p in self.match(pattern)]
+        found = []
+        for pattern in patterns:
+            matching = self._matching(pattern)
+            if not matching:
+                raise self._no_match(pattern, self._arrays)
+            found += matching
         if upto is not None:
             below = self.graph.ancestors(self.layer_name(upto))
-            leading = [p for name, p in self._parameters.items() if name.rpartition(".")[0] in below]
+            leading = [p for name, p in self._arrays.items() if name.rpartition(".")[0] in below]
             if not leading:
                 raise GraphError(f"{self.name}: nothing up to {upto!r} has parameters; name a later layer")
             found += leading
         if not patterns and upto is None:
-            found = self.parameters()
+            found = list(self._arrays.values())
         for p in found:
             p.frozen = frozen
         return self
@@ -277,7 +297,14 @@ class Network:
 
     def plan(self, lr: float | None = None) -> Plan:
         """What will train at which rate: layer, shape, parameters, frozen, rate at base `lr`, where it came from."""
-        return Plan.of(self._parameters.values(), lr)
+        return Plan.of(self.parameters(), lr, self.named_buffers().values())
+
+    def summary(self, batch_size: int = inference.BLOCK, input_shape: Shape | None = None) -> Summary:
+        """Layer by layer: shape, parameters, operations, receptive field; and the memory that a batch takes.
+
+        input_shape: of one picture, (C, H, W); default: the network's own. Nothing is run and nothing allocated.
+        """
+        return Summary.of(self, inference.positive("summary: batch_size", batch_size), input_shape)
 
     def cut(self) -> str:
         """The last node up to which nothing trains and nothing is random: its value can be computed once.
@@ -288,8 +315,8 @@ class Network:
         fixed = True
         bottlenecks = set(self.graph.bottlenecks())
         for node in self.graph:
-            roles = node.layer.parameter_shapes()
-            frozen = all(self._parameters[f"{node.name}.{role}"].frozen for role in roles)
+            roles = node.layer.array_shapes()
+            frozen = all(self._arrays[f"{node.name}.{role}"].frozen for role in roles)
             fixed = fixed and frozen and not node.layer.random
             if fixed and node.name in bottlenecks:
                 found = node.name
@@ -300,7 +327,7 @@ class Network:
     def predict(self, pictures: Any, topk: int = 5, batch_size: int = inference.BLOCK) -> Any:
         """The `topk` likeliest classes of each picture: [[Prediction(index, name, probability), …], …].
 
-        pictures: paths, or an array (N, H, W, 3) uint8 RGB. Always runs in inference mode.
+        pictures: paths, or an array (N, H, W, 3) RGB or (N, H, W) grey, uint8. Always runs in inference mode.
         """
         return inference.predict(self, pictures, topk, batch_size)
 
@@ -342,7 +369,7 @@ class Network:
             )
         except (GraphError, ShapeError, ArgumentError) as error:
             raise WeightError(f"{where}: {error}") from None
-        if net.named_parameters():
+        if net.named_arrays():
             net.load_state(file.layers)
         return net
 
@@ -351,7 +378,7 @@ class Network:
         schema.write(path, self.to_file(), dtype=dtype)
 
     def __repr__(self) -> str:
-        count = sum(p.size for p in self._parameters.values())
+        count = sum(p.size for p in self.parameters())
         return f"Network({self.name!r}, {len(self.graph)} nodes, {count:,} parameters)"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..tensor import Parameter
+from ..tensor import Buffer, Parameter
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,17 @@ class Plan:
 
     rows: tuple[PlanRow, ...]
     lr: float | None
+    statistics: tuple[tuple[str, bool], ...] = ()  # (name of a running statistic, whether it is frozen)
 
     @classmethod
-    def of(cls, parameters: Iterable[Parameter], lr: float | None) -> Plan:
-        """The plan of these parameters at base rate `lr`."""
+    def of(cls, parameters: Iterable[Parameter], lr: float | None, buffers: Iterable[Buffer] = ()) -> Plan:
+        """The plan of these parameters at base rate `lr`, and of a network's running statistics."""
         rows = []
         for p in parameters:
             rate = None if p.frozen else p.lr_mult * (1.0 if lr is None else lr)
             source = "frozen" if p.frozen else "base" if p.lr_from == "base" else f"{p.lr_from} x {p.lr_mult:g}"
             rows.append(PlanRow(p.name, p.shape, p.size, p.frozen, rate, source))
-        return cls(tuple(rows), lr)
+        return cls(tuple(rows), lr, tuple((b.name, b.frozen) for b in buffers))
 
     @property
     def trained(self) -> int:
@@ -64,4 +65,7 @@ class Plan:
             for line in table
         ]
         lines.append(f"{self.trained:,} numbers train, {self.frozen:,} are frozen")
+        if self.statistics:
+            still = sum(frozen for _, frozen in self.statistics)
+            lines.append(f"{len(self.statistics) - still} running statistics follow the batches, {still} are frozen")
         return "\n".join(lines)

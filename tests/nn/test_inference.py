@@ -85,6 +85,12 @@ def test_what_is_no_picture_is_refused(net, given, words):
         net.features(given)
 
 
+def test_grey_arrays_are_pictures(net):
+    grey = np.arange(2 * 12 * 12, dtype=np.uint8).reshape(2, 12, 12)
+    colour = np.repeat(grey[..., None], 3, axis=3)
+    assert np.array_equal(net.features(grey), net.features(colour))
+
+
 def test_no_pictures_no_features(net):
     with pytest.raises(DataError, match="no pictures"):
         net.features([])

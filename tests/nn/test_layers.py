@@ -20,13 +20,28 @@ LAYERS = [
     (nn.Linear(12, 5, bias=False, initializer="zeros"), (12,)),
     (nn.MaxPool2d(3, 2, ceil_mode=True), (4, 8, 6)),
     (nn.MaxPool2d(2, padding=1), (2, 6, 7)),
+    (nn.MaxPool2d(2, dilation=3), (2, 9, 7)),
     (nn.AdaptiveAvgPool2d((2, 3)), (4, 7, 5)),
+    (nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False), (4, 8, 6)),
+    (nn.AvgPool2d((2, 1), divisor_override=3), (2, 6, 7)),
+    (nn.Pad2d(((1, 0), (2, 3))), (4, 3, 5)),
+    (nn.Pad2d((2, 1), mode="reflect"), (4, 3, 5)),
+    (nn.Pad2d(1, value=-2.5), (4, 3, 5)),
+    (nn.BatchNorm2d(4), (4, 3, 5)),
+    (nn.BatchNorm2d(4, eps=1e-3, momentum=None, affine=False), (4,)),
+    (nn.LocalResponseNorm(3, alpha=0.1, beta=0.5, k=2), (7, 3, 5)),
     (nn.ReLU(), (4, 3, 3)),
+    (nn.LeakyReLU(0.2), (4, 3, 3)),
+    (nn.Sigmoid(), (4, 3, 3)),
+    (nn.Tanh(), (4,)),
+    (nn.GELU(), (4, 3, 3)),
+    (nn.GELU("tanh"), (4,)),
     (nn.Softmax(), (4,)),
     (nn.LogSoftmax(), (4,)),
     (nn.Dropout(0.3), (4, 3, 3)),
     (nn.Flatten(), (4, 3, 2)),
     (nn.Concat(), (4, 3, 2)),
+    (nn.Add(), (4, 3, 2)),
 ]
 
 
@@ -58,6 +73,22 @@ def test_attributes_survive_json(layer, shape):
         lambda: nn.Dropout(-0.1),
         lambda: nn.Dropout(float("nan")),
         lambda: nn.Dropout("half"),
+        lambda: nn.AvgPool2d(2, divisor_override=0),
+        lambda: nn.AvgPool2d(2, divisor_override=1.5),
+        lambda: nn.Conv2d(3, 4, 3, padding_mode="mirror"),
+        lambda: nn.Pad2d(1, mode="zeros"),
+        lambda: nn.Pad2d(1, value=float("nan")),
+        lambda: nn.Pad2d(1, value=float("inf")),
+        lambda: nn.Pad2d(1, value=-float("inf")),
+        lambda: nn.Pad2d(1, mode=["reflect"]),
+        lambda: nn.BatchNorm2d(0),
+        lambda: nn.LocalResponseNorm(0),
+        lambda: nn.LocalResponseNorm(5, alpha=-1.0),
+        lambda: nn.LocalResponseNorm(5, k="2"),
+        lambda: nn.LeakyReLU("0.1"),
+        lambda: nn.LeakyReLU(float("nan")),
+        lambda: nn.GELU("sigmoid"),
+        lambda: nn.GELU(True),
     ],
 )
 def test_nonsense_is_refused(make):
@@ -68,6 +99,28 @@ def test_nonsense_is_refused(make):
 def test_concat_names_the_axes_that_differ():
     with pytest.raises(ShapeError, match=r"concat: inputs must agree.*\(1, 2, 2\).*\(1, 3, 2\)"):
         nn.Concat().output_shape((1, 2, 2), (1, 3, 2))
+
+
+def test_add_names_the_shapes_that_differ():
+    with pytest.raises(ShapeError, match=r"add: inputs must have one shape.*\(1, 2, 2\).*\(3, 2, 2\)"):
+        nn.Add().output_shape((1, 2, 2), (3, 2, 2))
+
+
+def test_add_sums_all_its_inputs():
+    nodes = [nn.Node("twice", nn.Add(), ("input", "input")), nn.Node("sum", nn.Add(), ("input", "twice", "twice"))]
+    net = nn.Network(nodes, input_shape=(2,))
+    assert net(np.float32([[1, -2]])).data.tolist() == [[5, -10]]
+    x = tensor(np.ones((1, 2), np.float32), requires_grad=True)
+    net(x).sum().backward()
+    assert x.grad.tolist() == [[5, 5]]
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1), nn.LocalResponseNorm(5), nn.Pad2d(1), nn.BatchNorm2d(3)]
+)
+def test_layers_of_pictures_refuse_what_is_none(layer):
+    with pytest.raises(ShapeError):
+        layer.output_shape((3, 4))
 
 
 def test_dropout_does_nothing_in_inference_and_needs_keys_in_training():
@@ -161,6 +214,11 @@ def test_numpy_numbers_are_stored_as_plain_ones():
         (lambda: nn.MaxPool2d(np.int64(2), ceil_mode=np.True_), nn.MaxPool2d(2, ceil_mode=True)),
         (lambda: nn.AdaptiveAvgPool2d(np.array([1, 2])), nn.AdaptiveAvgPool2d((1, 2))),
         (lambda: nn.Dropout(np.float32(0.5)), nn.Dropout(0.5)),
+        (lambda: nn.AvgPool2d([2, 2], divisor_override=np.int64(3)), nn.AvgPool2d((2, 2), divisor_override=3)),
+        (lambda: nn.Pad2d([[1, 0], [2, 3]], value=1), nn.Pad2d(((1, 0), (2, 3)), value=1.0)),
+        (lambda: nn.BatchNorm2d(np.int64(4), momentum=np.float64(0.5)), nn.BatchNorm2d(4, momentum=0.5)),
+        (lambda: nn.LocalResponseNorm(np.int32(5), k=np.int64(2)), nn.LocalResponseNorm(5, k=2.0)),
+        (lambda: nn.LeakyReLU(np.float32(0.5)), nn.LeakyReLU(0.5)),
     ],
 )
 def test_settings_in_any_form_are_stored_in_one(given, plain):
@@ -177,6 +235,13 @@ def test_settings_in_any_form_are_stored_in_one(given, plain):
         lambda: nn.Linear(4, 4, bias=0),
         lambda: nn.MaxPool2d(2, ceil_mode="False"),
         lambda: nn.Dropout(False),
+        lambda: nn.AvgPool2d(2, ceil_mode=1),
+        lambda: nn.AvgPool2d(2, count_include_pad=None),
+        lambda: nn.AvgPool2d(2, divisor_override=True),
+        lambda: nn.BatchNorm2d(3, affine="yes"),
+        lambda: nn.BatchNorm2d(3, momentum=True),
+        lambda: nn.LocalResponseNorm(True),
+        lambda: nn.LeakyReLU(False),
     ],
 )
 def test_flags_and_counts_are_what_they_say(make):
