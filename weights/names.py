@@ -1,11 +1,15 @@
 """Names of layers: the canonical ones, which are the papers', and what other libraries call the same layers.
 
 Each table maps the canonical name of a node to its aliases, in the order in which the nodes run. Sources:
-torchvision/models/{alexnet,vgg,squeezenet}.py (positions in `features` and `classifier`), keras/applications/vgg16.py,
-and Caffe's VGG_ILSVRC_16_layers and SqueezeNet_v1.0 prototxt files. Caffe's AlexNet and VGG use the canonical names.
+torchvision/models/{alexnet,vgg,squeezenet,resnet}.py (positions in `features` and `classifier`),
+keras/applications/vgg16.py and vgg19.py, and Caffe's SqueezeNet_v1.0 and v1.1 prototxt files. Caffe's AlexNet, CaffeNet
+and VGG use the canonical names. Keras's ResNet50 is another network (a bias at every convolution, the stride at the
+first of a block), so its names are not listed.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 Table = dict[str, tuple[str, ...]]
 
@@ -35,49 +39,67 @@ ALEXNET: Table = {
     "fc8": ("classifier.6",),
 }
 
-# Simonyan & Zisserman (2014), configuration D. Keras's block1_conv1 includes the ReLU; here it is the convolution.
-VGG16: Table = {
-    "conv1_1": ("features.0", "block1_conv1"),
-    "relu1_1": ("features.1",),
-    "conv1_2": ("features.2", "block1_conv2"),
-    "relu1_2": ("features.3",),
-    "pool1": ("features.4", "block1_pool"),
-    "conv2_1": ("features.5", "block2_conv1"),
-    "relu2_1": ("features.6",),
-    "conv2_2": ("features.7", "block2_conv2"),
-    "relu2_2": ("features.8",),
-    "pool2": ("features.9", "block2_pool"),
-    "conv3_1": ("features.10", "block3_conv1"),
-    "relu3_1": ("features.11",),
-    "conv3_2": ("features.12", "block3_conv2"),
-    "relu3_2": ("features.13",),
-    "conv3_3": ("features.14", "block3_conv3"),
-    "relu3_3": ("features.15",),
-    "pool3": ("features.16", "block3_pool"),
-    "conv4_1": ("features.17", "block4_conv1"),
-    "relu4_1": ("features.18",),
-    "conv4_2": ("features.19", "block4_conv2"),
-    "relu4_2": ("features.20",),
-    "conv4_3": ("features.21", "block4_conv3"),
-    "relu4_3": ("features.22",),
-    "pool4": ("features.23", "block4_pool"),
-    "conv5_1": ("features.24", "block5_conv1"),
-    "relu5_1": ("features.25",),
-    "conv5_2": ("features.26", "block5_conv2"),
-    "relu5_2": ("features.27",),
-    "conv5_3": ("features.28", "block5_conv3"),
-    "relu5_3": ("features.29",),
-    "pool5": ("features.30", "block5_pool"),
+# LeCun et al. (1998), section II.B: their capitals name convolutions, subsampling and full layers.
+LENET5: Table = {
+    "conv1": ("C1",),
+    "tanh1": (),
+    "pool2": ("S2",),
+    "conv3": ("C3",),
+    "tanh3": (),
+    "pool4": ("S4",),
+    "conv5": ("C5",),
+    "tanh5": (),
+    "flatten": (),
+    "fc6": ("F6",),
+    "tanh6": (),
+    "fc7": (),
+}
+
+# Caffe's bvlc_alexnet and bvlc_reference_caffenet: one normalizes before it pools, the other after.
+_CLASSIFIER = ("flatten", "fc6", "relu6", "drop6", "fc7", "relu7", "drop7", "fc8")
+
+
+def _caffe_alexnet(*around_pooling: str) -> Table:
+    names = [f"{layer}{number}" for number in "12" for layer in ("conv", "relu", *around_pooling)]
+    names += ["conv3", "relu3", "conv4", "relu4", "conv5", "relu5", "pool5", *_CLASSIFIER]
+    return dict.fromkeys(names, ())
+
+
+# Convolutions in each of the five blocks (Simonyan & Zisserman, table 1: configurations A, B, D and E)
+VGG_BLOCKS = {"vgg11": (1, 1, 2, 2, 2), "vgg13": (2, 2, 2, 2, 2), "vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+_VGG_CLASSIFIER: Table = {
     "avgpool": (),
     "flatten": (),
-    "fc6": ("classifier.0", "fc1"),
+    "fc6": ("classifier.0",),
     "relu6": ("classifier.1",),
     "drop6": ("classifier.2",),
-    "fc7": ("classifier.3", "fc2"),
+    "fc7": ("classifier.3",),
     "relu7": ("classifier.4",),
     "drop7": ("classifier.5",),
-    "fc8": ("classifier.6", "predictions"),
+    "fc8": ("classifier.6",),
 }
+
+
+def _vgg(blocks: tuple[int, ...], batch_norm: bool = False) -> Table:
+    """torchvision counts every module of `features`: each convolution, normalization, ReLU and pooling."""
+    layers = ("conv", "bn", "relu") if batch_norm else ("conv", "relu")
+    names: list[str] = []
+    for block, count in enumerate(blocks, 1):
+        names += [f"{layer}{block}_{i}" for i in range(1, count + 1) for layer in layers]
+        names.append(f"pool{block}")
+    return {name: (f"features.{i}",) for i, name in enumerate(names)} | _VGG_CLASSIFIER
+
+
+def _with_keras(table: Table) -> Table:
+    """A VGG with Keras's names: its block1_conv1 includes the ReLU; here it is the convolution."""
+    keras = {"fc6": "fc1", "fc7": "fc2", "fc8": "predictions"}
+    for name in table:
+        if name.startswith("conv"):
+            keras[name] = f"block{name[4]}_conv{name[6]}"
+        elif name.startswith("pool"):
+            keras[name] = f"block{name[4]}_pool"
+    return {name: (*others, *([keras[name]] if name in keras else [])) for name, others in table.items()}
+
 
 # The nodes of one fire module (Iandola et al. 2016): canonical ending, Caffe's, torchvision's.
 # The module's output is its concatenation, so the bare name of the module stands for it.
@@ -100,32 +122,77 @@ def _fire(module: str, position: int) -> Table:
     return rows
 
 
-# SqueezeNet 1.0. torchvision and Caffe differ in padding and pooling, not in names.
-SQUEEZENET1_0: Table = {
-    "conv1": ("features.0",),
-    "relu1": ("features.1", "relu_conv1"),
-    "pool1": ("features.2",),
-    **_fire("fire2", 3),
-    **_fire("fire3", 4),
-    **_fire("fire4", 5),
-    "pool4": ("features.6",),
-    **_fire("fire5", 7),
-    **_fire("fire6", 8),
-    **_fire("fire7", 9),
-    **_fire("fire8", 10),
-    "pool8": ("features.11",),
-    **_fire("fire9", 12),
-    "drop9": ("classifier.0",),
-    "conv10": ("classifier.1",),
-    "relu10": ("classifier.2", "relu_conv10"),
-    "pool10": ("classifier.3",),
-    "flatten": (),
+def _squeezenet(*features: str) -> Table:
+    """`features`: what follows conv1 and its ReLU, in torchvision's order. Caffe's networks have the same layers."""
+    table: Table = {"conv1": ("features.0",), "relu1": ("features.1", "relu_conv1")}
+    for position, name in enumerate(features, 2):
+        table |= _fire(name, position) if name.startswith("fire") else {name: (f"features.{position}",)}
+    return table | {
+        "drop9": ("classifier.0",),
+        "conv10": ("classifier.1",),
+        "relu10": ("classifier.2", "relu_conv10"),
+        "pool10": ("classifier.3",),
+        "flatten": (),
+    }
+
+
+SQUEEZENET1_0 = _squeezenet(
+    "pool1", "fire2", "fire3", "fire4", "pool4", "fire5", "fire6", "fire7", "fire8", "pool8", "fire9"
+)
+SQUEEZENET1_1 = _squeezenet(
+    "pool1", "fire2", "fire3", "pool3", "fire4", "fire5", "pool5", "fire6", "fire7", "fire8", "fire9"
+)
+
+# Kind and number of the residual blocks in each of the four stages (He et al. 2016, table 1)
+RESNET_BLOCKS = {
+    "resnet18": ("basic", (2, 2, 2, 2)),
+    "resnet34": ("basic", (3, 4, 6, 3)),
+    "resnet50": ("bottleneck", (3, 4, 6, 3)),
 }
+
+
+def _resnet(kind: str, stages: tuple[int, ...]) -> Table:
+    """torchvision's names are the canonical ones, but for the shortcuts' layers, which it numbers.
+
+    The output of a block, and of a stage, is its last ReLU, so the bare name of either stands for that.
+    """
+    convolutions = 2 if kind == "basic" else 3
+    table: Table = dict.fromkeys(("conv1", "bn1", "relu", "maxpool"), ())
+    for stage, count in enumerate(stages, 1):
+        for i in range(count):
+            block = f"layer{stage}.{i}"
+            table |= dict.fromkeys(_path(block, convolutions), ())
+            if i == 0 and (stage > 1 or kind == "bottleneck"):
+                table[f"{block}.downsample.conv"] = (f"{block}.downsample.0",)
+                table[f"{block}.downsample.bn"] = (f"{block}.downsample.1",)
+            table[f"{block}.add"] = ()
+            table[f"{block}.relu{convolutions}"] = (block,) if i < count - 1 else (block, f"layer{stage}")
+    return table | dict.fromkeys(("avgpool", "flatten", "fc"), ())
+
+
+def _path(block: str, convolutions: int) -> Iterator[str]:
+    """The nodes that change a block's input, up to the sum."""
+    for i in range(1, convolutions + 1):
+        yield from (f"{block}.conv{i}", f"{block}.bn{i}")
+        if i < convolutions:
+            yield f"{block}.relu{i}"
+
 
 TABLES: dict[str, Table] = {
     "alexnet": ALEXNET,
-    "vgg16": VGG16,
+    "alexnet_caffe": _caffe_alexnet("norm", "pool"),
+    "caffenet": _caffe_alexnet("pool", "norm"),
+    "lenet5": LENET5,
+    **{name: _resnet(kind, stages) for name, (kind, stages) in RESNET_BLOCKS.items()},
+    "squeezenet1_0": SQUEEZENET1_0,
     "squeezenet1_0_caffe": SQUEEZENET1_0,
+    "squeezenet1_1": SQUEEZENET1_1,
+    "squeezenet1_1_caffe": SQUEEZENET1_1,
+    "vgg11": _vgg(VGG_BLOCKS["vgg11"]),
+    "vgg13": _vgg(VGG_BLOCKS["vgg13"]),
+    "vgg16": _with_keras(_vgg(VGG_BLOCKS["vgg16"])),
+    "vgg19": _with_keras(_vgg(VGG_BLOCKS["vgg19"])),
+    **{f"{name}_bn": _vgg(blocks, batch_norm=True) for name, blocks in VGG_BLOCKS.items()},
 }
 
 

@@ -1,5 +1,8 @@
 """The architectures written a second time, in PyTorch and by hand, so that nothing of the tables is shared."""
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 
 FIRES = range(2, 10)
@@ -113,3 +116,45 @@ def layer_errors(in_torch):
         return errors
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def torch_modules():
+    """The module torch_modules.py beside this file."""
+    pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
+    spec = importlib.util.spec_from_file_location("torch_modules", Path(__file__).with_name("torch_modules.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def twin(torch_modules):
+    """twin(net, classes) -> (run, arrays): PyTorch's module of the same name on copies of the network's arrays.
+
+    run(x, training=False) gives its value. arrays: {our name: tensor}; those of parameters collect gradients, those of
+    buffers follow the batches in training. Each of the module's arrays must have exactly one layer of ours whose
+    name or alias it bears, and the other way round.
+    """
+    import torch
+
+    from minitl import Parameter
+    from minitl.weights import names
+
+    def make(net, classes):
+        module = torch_modules.build(net.name, classes)
+        left = {name for name in module.state_dict() if not name.endswith("num_batches_tracked")}
+        arrays, given = {}, {}
+        for name, array in net.named_arrays().items():
+            layer, _, role = name.rpartition(".")
+            (found,) = {f"{known}.{role}" for known in (layer, *names.TABLES[net.name][layer])} & left
+            left.remove(found)
+            arrays[name] = given[found] = torch.from_numpy(array.numpy()).requires_grad_(isinstance(array, Parameter))
+        assert not left, "arrays that the network lacks"
+
+        def run(x, training=False):
+            return torch.func.functional_call(module.train(training), given, (torch.tensor(x),))
+
+        return run, arrays
+
+    return make

@@ -4,19 +4,18 @@ import h5py
 import numpy as np
 import pytest
 
+from minitl import models, transfer
 from minitl.errors import WeightError
 from minitl.images import Preprocessing
 from minitl.weights import convert, names, schema
-from minitl.weights.convert import squeezenet_deepcompressed, torchvision_features
+from minitl.weights.convert import squeezenet_deepcompressed, torchvision
 
 VGG_FIRST = [[-0.5537, 0.1427, 0.5290], [-0.5831, 0.3566, 0.7657], [-0.6902, -0.0480, 0.4841]]
 
 
-def shrink(monkeypatch):
-    """The networks' layouts with thin layers, so that synthetic files are small."""
-    for architecture, layers in torchvision_features.SHAPES.items():
-        thin = {layer: (2 + i, 3, *shape[2:]) for i, (layer, shape) in enumerate(layers.items())}
-        monkeypatch.setitem(torchvision_features.SHAPES, architecture, thin)
+@pytest.fixture
+def thin(monkeypatch):
+    """SqueezeNet's layout with thin layers, so that synthetic files are small."""
     thin = {layer: (2 + i, 3, *shape[2:]) for i, (layer, shape) in enumerate(squeezenet_deepcompressed.SHAPES.items())}
     monkeypatch.setattr(squeezenet_deepcompressed, "SHAPES", thin)
     monkeypatch.setattr(squeezenet_deepcompressed, "CLASSES", thin["conv10"][0])
@@ -27,14 +26,23 @@ def number(name):
     return float(sum(name.encode()))
 
 
-def torchvision_file(path, architecture, classifier=False, lpips=True):
+# Shape of the last layer's weight for one class; all other arrays are thin: shapes are judged by the network
+SCORING = {"squeezenet": (512, 1, 1), "resnet18": (512,), "resnet34": (512,), "resnet50": (2048,)}
+
+
+def torchvision_file(path, architecture, classifier=False, lpips=True, classes=1000):
+    last = list(torchvision.contents(architecture))[-1].rpartition(".")[0]
+    one = next((shape for start, shape in SCORING.items() if architecture.startswith(start)), (4096,))
     with h5py.File(path, "w") as h:
         h.attrs["source"] = "made by a test"
-        for layer, shape in torchvision_features.SHAPES[architecture].items():
-            foreign = names.TABLES[architecture][layer][0]
-            if classifier or foreign.startswith("features."):
-                h.create_dataset(f"{foreign}.weight", data=np.full(shape, number(layer), "f4"), compression="gzip")
-                h[f"{foreign}.bias"] = np.full(shape[:1], -number(layer), "f4")
+        for name, (layer, role) in torchvision.contents(architecture).items():
+            if classifier or not name.startswith(("classifier.", "fc.")):
+                shape = {"weight": (2, 3), "bias": (2,)}.get(role, (1,))
+                if name.startswith(f"{last}."):
+                    shape = (classes, *one) if role == "weight" else (classes,)
+                h.create_dataset(name, data=np.full(shape, number(layer + role), "f4"), compression="gzip")
+            if role == "running_var":
+                h[name.replace(role, "num_batches_tracked")] = np.int64(7)
         if lpips:
             h["lpips_v0.1.lin0"] = np.ones(3, "f4")
     return path
@@ -51,26 +59,73 @@ def squeezenet_file(path):
     return path
 
 
-@pytest.mark.parametrize("architecture", ["alexnet", "vgg16"])
+@pytest.mark.parametrize("architecture", torchvision.ARCHITECTURES)
 @pytest.mark.parametrize("classifier", [False, True])
-def test_torchvision(tmp_path, monkeypatch, architecture, classifier):
-    shrink(monkeypatch)
-    shapes = torchvision_features.SHAPES[architecture]
+def test_torchvision(tmp_path, architecture, classifier):
     found = convert.read(torchvision_file(tmp_path / "t.h5", architecture, classifier))
     assert found.architecture == architecture
-    assert found.ignored == ("lpips_v0.1.lin0",)
-    assert list(found.layers) == [layer for layer in shapes if classifier or layer.startswith("conv")]
-    for layer, roles in found.layers.items():
-        assert roles["weight"].shape == shapes[layer]
-        assert (roles["weight"] == number(layer)).all()
-        assert (roles["bias"] == -number(layer)).all()
-    assert found.outputs == (("fc8", shapes["fc8"][0]) if classifier else None)
+    counters = [name for name in found.ignored if name.endswith(".num_batches_tracked")]
+    assert set(found.ignored) == {"lpips_v0.1.lin0", *counters}
+    assert len(counters) == sum("running_mean" in roles for roles in found.layers.values())
+    arrays = {(layer, role): array for layer, roles in found.layers.items() for role, array in roles.items()}
+    for (layer, role), array in arrays.items():
+        assert (array == number(layer + role)).all()
+    expected = [
+        row
+        for name, row in torchvision.contents(architecture).items()
+        if classifier or not name.startswith(("classifier.", "fc."))
+    ]
+    assert list(arrays) == expected
+    last = expected[-1][0]
+    assert found.outputs == ((last, 1000) if classifier else None)
     assert "made by a test" in found.origin
+    assert "ImageNet" in found.license
+    assert "ImageNet-1k" in found.origin
     assert found.classes is None
 
 
-def test_a_classifier_that_is_all_nan_is_none(tmp_path, monkeypatch):
-    shrink(monkeypatch)
+def test_another_number_of_classes_is_not_called_imagenets(tmp_path):
+    found = convert.read(torchvision_file(tmp_path / "t.h5", "resnet18", classifier=True, classes=5))
+    assert found.outputs == ("fc", 5)
+    assert "ImageNet" not in found.origin + found.license
+    assert "5 classes" in found.origin
+
+
+@pytest.mark.parametrize("shape", [(0, 512), (5, 513), (5,), (10**6, 1), (5, 512, 1, 1)])
+def test_a_last_layer_that_scores_other_features(tmp_path, shape):
+    path = torchvision_file(tmp_path / "t.h5", "resnet18", classifier=True)
+    with h5py.File(path, "r+") as h:
+        del h["fc.weight"]
+        h.create_dataset("fc.weight", data=np.ones(shape, "f4"))
+    with pytest.raises(WeightError, match=r"t\.h5: fc: its weight has shape .*resnet18 needs \(classes, 512\)"):
+        convert.read(path)
+
+
+def test_layers_that_do_not_fit_the_network_are_named(tmp_path):
+    """A VGG for small pictures has torchvision's names, too."""
+    foreign = convert.read(torchvision_file(tmp_path / "t.h5", "vgg11", classifier=True, classes=3))
+    with pytest.raises(WeightError, match=r"vgg11: .*conv1_1\.weight \(network \(64, 3, 3, 3\), file \(2, 3\)\)"):
+        transfer.from_foreign(foreign)
+
+
+def test_a_torchvision_state_dict_becomes_the_network(tmp_path):
+    """All of resnet18 under torchvision's names, as a user would write it: names as in the state dict, counters too."""
+    given = models.resnet18(3, seed=4)
+    for i, array in enumerate(given.named_buffers().values()):
+        array.assign(np.linspace(i, i + 1, array.size))
+    with h5py.File(tmp_path / "t.h5", "w") as h:
+        for name, array in given.named_arrays().items():
+            name = name.replace("downsample.conv", "downsample.0").replace("downsample.bn", "downsample.1")
+            h[name] = array.data
+            if name.endswith("running_var"):
+                h[name.replace("running_var", "num_batches_tracked")] = np.int64(0)
+    net = transfer.from_foreign(convert.read(tmp_path / "t.h5"))
+    assert net.name == "resnet18"
+    for name, array in given.named_arrays().items():
+        assert np.array_equal(net[name].data, array.data), name
+
+
+def test_a_classifier_that_is_all_nan_is_none(tmp_path):
     path = torchvision_file(tmp_path / "t.h5", "vgg16", classifier=True, lpips=False)
     with h5py.File(path, "r+") as h:
         for name in h:
@@ -82,8 +137,7 @@ def test_a_classifier_that_is_all_nan_is_none(tmp_path, monkeypatch):
     assert len(found.ignored) == 6
 
 
-def test_squeezenet(tmp_path, monkeypatch):
-    shrink(monkeypatch)
+def test_squeezenet(tmp_path, thin):
     found = convert.read(squeezenet_file(tmp_path / "s.h5"))
     assert found.architecture == "squeezenet1_0_caffe"
     assert list(found.layers) == list(squeezenet_deepcompressed.SHAPES)
@@ -94,31 +148,31 @@ def test_squeezenet(tmp_path, monkeypatch):
 
 
 def test_layers_are_known_names():
-    for architecture, shapes in torchvision_features.SHAPES.items():
-        assert set(shapes) <= set(names.TABLES[architecture])
     assert set(squeezenet_deepcompressed.SHAPES) <= set(names.TABLES["squeezenet1_0_caffe"])
 
 
-def test_parameter_counts():
-    """Published totals of the whole networks: 61,100,840, 138,357,544 and 1,248,424."""
+@pytest.mark.parametrize("architecture", torchvision.ARCHITECTURES)
+def test_the_layout_is_that_of_the_network(architecture):
+    net = models.build(architecture, seed=None)
+    assert [f"{layer}.{role}" for layer, role in torchvision.contents(architecture).values()] == list(
+        net.named_arrays()
+    )
 
-    def total(shapes):
-        return sum(int(np.prod(shape)) + shape[0] for shape in shapes.values())
 
-    assert total(torchvision_features.SHAPES["alexnet"]) == 61_100_840
-    assert total(torchvision_features.SHAPES["vgg16"]) == 138_357_544
-    assert total(squeezenet_deepcompressed.SHAPES) == 1_248_424
+def test_no_two_layouts_are_alike():
+    wholes = [frozenset(torchvision.contents(architecture)) for architecture in torchvision.ARCHITECTURES]
+    parts = [frozenset(n for n in names if not n.startswith(("classifier.", "fc."))) for names in wholes]
+    assert len({*wholes, *parts}) == 2 * len(torchvision.ARCHITECTURES)
 
 
 def test_preprocessing_is_valid():
-    torchvision = Preprocessing.from_dict(torchvision_features.PREPROCESSING)
+    theirs = Preprocessing.from_dict(torchvision.PREPROCESSING)
     caffe = Preprocessing.from_dict(squeezenet_deepcompressed.PREPROCESSING)
-    assert (torchvision.channels, torchvision.output_size) == ("RGB", (224, 224))
+    assert (theirs.channels, theirs.output_size) == ("RGB", (224, 224))
     assert (caffe.channels, caffe.output_size) == ("BGR", (227, 227))
 
 
-def test_unknown_layouts_say_what_they_hold(tmp_path, monkeypatch):
-    shrink(monkeypatch)
+def test_unknown_layouts_say_what_they_hold(tmp_path):
     path = tmp_path / "t.h5"
     with h5py.File(path, "w") as h:
         h["dense/kernel"] = np.ones((3, 4), "f4")
@@ -130,14 +184,12 @@ def test_unknown_layouts_say_what_they_hold(tmp_path, monkeypatch):
         h.create_group("empty")
     with pytest.raises(WeightError, match="it holds no arrays"):
         convert.read(path)
-    for spoil in ("shape", "missing", "extra"):
+    for spoil in ("missing", "extra", "half a classifier"):
         with h5py.File(torchvision_file(path, "vgg16"), "r+") as h:
-            if spoil != "extra":
+            if spoil == "missing":
                 del h["features.28.bias"]
-            if spoil == "shape":
-                h["features.28.bias"] = np.ones(99, "f4")
-            if spoil == "extra":
-                h["features.30.weight"] = np.ones(2, "f4")
+            else:
+                h["features.30.weight" if spoil == "extra" else "classifier.0.weight"] = np.ones(2, "f4")
         with pytest.raises(WeightError, match="no known weight layout"):
             convert.read(path)
 
@@ -156,8 +208,7 @@ def test_minitls_own_file_and_foreign_things(tmp_path):
         convert.read(tmp_path / "deep.h5")
 
 
-def test_class_names_meet_the_classifier(tmp_path, monkeypatch):
-    shrink(monkeypatch)
+def test_class_names_meet_the_classifier(tmp_path, thin):
     path = squeezenet_file(tmp_path / "s.h5")
     count = squeezenet_deepcompressed.CLASSES
     given = [f"class {i}" for i in range(count)]

@@ -10,13 +10,13 @@ import os
 
 from ...errors import WeightError
 from .. import hdf5
-from . import squeezenet_deepcompressed, torchvision_features
+from . import squeezenet_deepcompressed, torchvision
 from .foreign import Foreign, read_class_names, with_class_names
 
 __all__ = ["FORMATS", "Foreign", "read", "read_class_names", "with_class_names"]
 
 # in the order in which they are tried; each has NAME, recognises(shapes) and convert(guard, arrays)
-FORMATS = (torchvision_features, squeezenet_deepcompressed)
+FORMATS = (torchvision, squeezenet_deepcompressed)
 
 
 def read(path: str | os.PathLike[str], classes: list[str] | None = None) -> Foreign:

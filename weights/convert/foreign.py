@@ -20,7 +20,7 @@ MOST_BYTES = 64 << 20
 class Foreign:
     """A foreign weight file, understood.
 
-    architecture: "alexnet", "vgg16" or "squeezenet1_0_caffe". layers: canonical name -> role -> array (OIHW).
+    architecture: a name in models.ARCHITECTURES, such as "vgg16". layers: canonical name -> role -> array (OIHW).
     preprocessing: a dict for images.Preprocessing. outputs: (layer, count) of the classifier, or None if the file
     ends before it. ignored: names in the file that are no part of the network.
     """
