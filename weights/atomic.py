@@ -7,7 +7,9 @@ import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import WeightError
 
@@ -27,24 +29,33 @@ REMEDY = {
 def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
     """Put `content` at `path` in one step: a reader sees the old file or the new one, whole, and never a part.
 
-    The bytes go to a hidden file in the same folder, are forced to the disk, and the file is renamed. A link is
-    followed, and a file that was there keeps its mode. What is there and is no file (a device, a pipe) is written
-    into as it stands. Raises WeightError with the path and the remedy if that fails; the old file then still stands.
+    See `replacing`; but what is there and is no file (a device, a pipe) is written into as it stands. Raises
+    WeightError with the path and the remedy if that fails; the old file then still stands.
     """
-    try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError):
-        mode = None  # nothing there yet, or nothing that can be: then opening it says so
+    mode = _mode(path)
     if mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         _write_into(path, content)
         return
+    with replacing(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write and read, which stands at `path` in one step when the block ends well.
+
+    It is a hidden file in the same folder, whose bytes are forced to the disk before it is renamed. A link is
+    followed, and a file that was there keeps its mode. Whatever goes wrong, the old file stands and the new one goes;
+    OSError and ValueError leave as a WeightError with the path and the remedy.
+    """
+    mode = _mode(path)
     target = Path(os.path.realpath(path))
     beside = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
     try:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        with open(beside, "xb") as file:
-            file.write(content)
+        with open(beside, "x+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if mode is not None:
@@ -57,6 +68,13 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> No
         _discard(beside)
         raise
     _sync_folder(target.parent)
+
+
+def _mode(path: str | os.PathLike[str]) -> int | None:
+    try:
+        return os.stat(path).st_mode
+    except (OSError, ValueError):
+        return None  # nothing there yet, or nothing that can be: then opening it says so
 
 
 def _write_into(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
