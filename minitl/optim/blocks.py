@@ -1,0 +1,16 @@
+"""Arrays a few rows at a time, so that what an update computes on the way stays in the processor's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+SIZE = 1 << 18  # numbers in a block
+
+
+def blocks(array: np.ndarray) -> Iterator[slice]:
+    """Slices along the first axis that cover an array (ndim >= 1), of about SIZE numbers each, one row at least."""
+    rows = max(1, SIZE * len(array) // max(array.size, 1))
+    for start in range(0, len(array), rows):
+        yield slice(start, start + rows)
