@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -30,6 +30,16 @@ FLOATS = {
     "float16": (h5py.h5t.IEEE_F16LE, h5py.h5t.IEEE_F16BE),
     "float32": (h5py.h5t.IEEE_F32LE, h5py.h5t.IEEE_F32BE),
     "float64": (h5py.h5t.IEEE_F64LE, h5py.h5t.IEEE_F64BE),
+}
+INTEGERS = {
+    "uint8": (h5py.h5t.STD_U8LE, h5py.h5t.STD_U8BE),
+    "int8": (h5py.h5t.STD_I8LE, h5py.h5t.STD_I8BE),
+    "uint16": (h5py.h5t.STD_U16LE, h5py.h5t.STD_U16BE),
+    "int16": (h5py.h5t.STD_I16LE, h5py.h5t.STD_I16BE),
+    "uint32": (h5py.h5t.STD_U32LE, h5py.h5t.STD_U32BE),
+    "int32": (h5py.h5t.STD_I32LE, h5py.h5t.STD_I32BE),
+    "uint64": (h5py.h5t.STD_U64LE, h5py.h5t.STD_U64BE),
+    "int64": (h5py.h5t.STD_I64LE, h5py.h5t.STD_I64BE),
 }
 DAMAGED = "the file is damaged or not to be trusted; get it again from its source"
 
@@ -116,20 +126,29 @@ class Guard:
         self._spend(dataset)
         return [self.decoded(value, f"{dataset.name}[{i}]") for i, value in enumerate(dataset[()])]
 
-    def array(self, dataset: h5py.Dataset) -> np.ndarray:
-        """A dataset of IEEE floats of 16, 32 or 64 bits, in the stored width and native byte order."""
+    def array(self, dataset: h5py.Dataset, types: Mapping[str, tuple[h5py.h5t.TypeID, ...]] = FLOATS) -> np.ndarray:
+        """A dataset of numbers of one of the `types` (FLOATS or INTEGERS), in the stored width, native byte order."""
         stored = dataset.id.get_type()
-        name = next((name for name, types in FLOATS.items() if stored in types), None)
+        name = next((name for name, orders in types.items() if stored in orders), None)
         if name is None:
-            raise self.error(dataset.name, f"must be float16, float32 or float64; got {_described(dataset)}")
+            *most, last = types
+            raise self.error(dataset.name, f"must be {', '.join(most)} or {last}; got {_described(dataset)}")
         if dataset.shape is None:
             raise self.error(dataset.name, "has no shape (a null dataspace)")
         self._within_the_file(dataset)
         self._spend(dataset)
-        dtype = np.dtype(name).newbyteorder("<" if stored == FLOATS[name][0] else ">")
+        dtype = np.dtype(name).newbyteorder("<" if stored == types[name][0] else ">")
         chunked = dataset.id.get_create_plist().get_layout() == h5py.h5d.CHUNKED
         array = self._chunked(dataset, dtype) if chunked else np.asarray(dataset[()], dtype)
         return np.ascontiguousarray(array, np.dtype(name)).reshape(dataset.shape)
+
+    def offset(self, dataset: h5py.Dataset) -> int | None:
+        """Where in the file the values of a dataset lie one after the other, all of them; None if they do not."""
+        if dataset.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS or not dataset.size:
+            return None
+        self._within_the_file(dataset)
+        self._backed(dataset)
+        return dataset.id.get_offset()
 
     def _within_the_file(self, dataset: h5py.Dataset) -> None:
         """Refuse data that lie outside this file, or where the file says that they are not."""
@@ -144,6 +163,16 @@ class Guard:
 
     def _spend(self, dataset: h5py.Dataset) -> None:
         """Refuse shapes that the stored bytes cannot fill, and arrays over the limit."""
+        self.memory_left -= self._backed(dataset)
+        if self.memory_left < 0:
+            raise self.error(
+                dataset.name,
+                f"with shape {dataset.shape} the arrays of the file pass the limit",
+                "pass a larger limit_bytes if you trust the file",
+            )
+
+    def _backed(self, dataset: h5py.Dataset) -> int:
+        """The bytes that the array takes; refuses shapes that the stored bytes cannot fill."""
         stored, plist = dataset.id.get_storage_size(), dataset.id.get_create_plist()
         if dataset.shape is None:
             raise self.error(dataset.name, "has no shape (a null dataspace)")
@@ -159,13 +188,7 @@ class Guard:
         most = stored * DEFLATE_RATIO if h5py.h5z.FILTER_DEFLATE in filters else stored
         if needed > most:
             raise self.error(dataset.name, f"claims {needed} bytes ({dataset.shape}) out of {stored} stored")
-        self.memory_left -= needed
-        if self.memory_left < 0:
-            raise self.error(
-                dataset.name,
-                f"with shape {dataset.shape} the arrays of the file pass the limit",
-                "pass a larger limit_bytes if you trust the file",
-            )
+        return needed
 
     def _chunked(self, dataset: h5py.Dataset, dtype: np.dtype) -> np.ndarray:
         """The array of a chunked dataset, decompressed here, never further than its shape."""

@@ -1,7 +1,8 @@
-"""Measures a classifier on a folder of labelled pictures: accuracy, precision, recall and F1 a class, confusion.
+"""Measures a classifier on labelled pictures: accuracy, precision, recall and F1 a class, confusion.
 
-PHOTOS holds one folder a class, all of which are evaluated, or train/ and val/, of which val/ is (see --split). To
-evaluate only what `minitl train` held out of such a folder, give the --val and --seed that it was given.
+PHOTOS holds one folder a class, all of which are evaluated, or train/ and val/, of which val/ is (see --split). Or it
+is a CSV table of picture files and labels, or an .npz or HDF5 file of arrays x and y. To evaluate only what
+`minitl train` held out of the same PHOTOS, give the --val and --seed that it was given.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ MOST = 12  # classes whose confusion fits on a screen
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("weights", metavar="WEIGHTS", help="a weight file with a classifier")
-    parser.add_argument("photos", metavar="PHOTOS", type=Path, help="folder of labelled pictures")
+    parser.add_argument("photos", metavar="PHOTOS", type=Path, help="folder, table or file of labelled pictures")
     parser.add_argument("--split", choices=SPLITS, default="val", help="which part to evaluate (default: val)")
     parser.add_argument(
         "--val", type=common.at_least(0, float, 1), default=1.0, help="share that is the val part (default: 1, all)"
@@ -36,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluates and shows the result."""
     net = tl.load(args.weights)
-    data = tl.data.folder(args.photos, val=args.val, seed=args.seed, classes=net.classes)
+    data = tl.data.read(args.photos, val=args.val, seed=args.seed, classes=net.classes)
     result = evaluate(net, data, args.split, progress=not args.no_progress)
     if args.json:
         common.print_json(result | {"set_aside": [list(pair) for pair in data.skipped]})

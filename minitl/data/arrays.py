@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
+from .content import announce
 from .dataset import Dataset, Item, check_fraction, check_seed, divide, in_order, require_pictures
 
 MOST_UNNAMED = 1000  # classes that labels alone may stand for where there are fewer pictures
@@ -23,49 +25,70 @@ def arrays(
     """Raw pictures x (N, H, W, 3) or grey (N, H, W), uint8, with labels y (N,) from 0.
 
     classes: names in label order (default: the numbers). val: share of each class to validate on, chosen by a key of
-    (seed, row), or (x_val, y_val). The pictures are not copied. Raises DataError on anything else.
+    (seed, row), or (x_val, y_val). The pictures are not copied. Warns of pictures that are in both splits, or in two
+    classes (Dataset.duplicates, .conflicts). Raises DataError on anything else.
     """
-    seed = check_seed(seed)
     apart = isinstance(val, (tuple, list))
     if apart and len(val) != 2:  # type: ignore[arg-type]
         raise DataError(f"arrays: val must be a share or (x_val, y_val); got {len(val)} values")  # type: ignore[arg-type]
-    x, labels = _checked("x", x, y)
-    x_val, labels_val = _checked("x_val", *val) if apart else (x[:0], labels[:0])  # type: ignore[misc]
-    highest = max(int(given.max(initial=0)) for given in (labels, labels_val))
-    if classes is None and highest >= max(len(x) + len(x_val), MOST_UNNAMED):
+    train = _items("train/" if apart else "", "x", x, y)
+    held = _items("val/", "x_val", *val) if apart else None  # type: ignore[misc]
+    return announce("arrays", numbered("arrays", train, held, classes, 0.5 if apart else val, seed))
+
+
+def _items(prefix: str, name: str, x: Any, y: Any) -> list[Item]:
+    x, labels = np.asarray(x), np.asarray(y)
+    check_pictures("arrays", name, x.dtype, x.shape)
+    labels = checked_labels("arrays", name, len(x), labels)
+    return [Item(f"{prefix}{i:06d}", int(label), x[i]) for i, label in enumerate(labels)]
+
+
+def check_pictures(where: str, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    """DataError unless an array of this dtype and shape holds raw pictures."""
+    if dtype != np.uint8 or len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] != 3) or 0 in shape[1:]:
         raise DataError(
-            f"arrays: label {highest} stands for {highest + 1} classes, but there are only {len(x) + len(x_val)} "
+            f"{where}: {name} must be raw pictures: uint8 RGB (N, H, W, 3) or grey (N, H, W); "
+            f"got {dtype} of shape {shape}"
+        )
+
+
+def checked_labels(where: str, name: str, count: int, labels: np.ndarray) -> np.ndarray:
+    """The labels (N,) of `count` pictures, given as (N,) or (N, 1); DataError unless they are whole numbers from 0."""
+    if labels.ndim > 1 and labels.size == len(labels):
+        labels = labels.reshape(-1)
+    if labels.ndim != 1 or len(labels) != count:
+        raise DataError(
+            f"{where}: {name} has {count} pictures, so its labels must have shape ({count},); got {labels.shape}"
+        )
+    if count and labels.dtype.kind not in "iu":
+        raise DataError(f"{where}: labels of {name} must be whole numbers from 0; got {labels.dtype}")
+    if count and labels.min() < 0:
+        raise DataError(f"{where}: labels of {name} must be whole numbers from 0; got {labels.min()}")
+    return labels
+
+
+def numbered(
+    where: str,
+    train: list[Item],
+    held: list[Item] | None,
+    classes: Sequence[str] | None,
+    val: Any,
+    seed: Any,
+    root: Path | None = None,
+    skipped: Sequence[tuple[str, str]] = (),
+) -> Dataset:
+    """A Dataset of items whose labels are numbers. held: those to validate on; None: a share `val` of `train`."""
+    seed, share = check_seed(seed), check_fraction(val)
+    count = len(train) + len(held or ())
+    highest = max((item.label for item in (*train, *(held or ()))), default=0)
+    if classes is None and highest >= max(count, MOST_UNNAMED):
+        raise DataError(
+            f"{where}: label {highest} stands for {highest + 1} classes, but there are only {count} "
             "pictures; number the classes from 0 without gaps, or name them with classes="
         )
     names = tuple(map(str, range(highest + 1))) if classes is None else tuple(map(str, classes))
     if highest >= len(names):
-        raise DataError(f"arrays: label {highest} has no name; classes names only {len(names)} ({', '.join(names)})")
-    if apart:
-        train, held, share = _items("train/", x, labels), _items("val/", x_val, labels_val), 0.5
-    else:
-        share = check_fraction(val)
-        train, held = divide(_items("", x, labels), share, seed)
-    require_pictures("arrays", names, train, held, share)
-    return Dataset(names, tuple(in_order(train)), tuple(in_order(held)))
-
-
-def _items(prefix: str, x: np.ndarray, labels: np.ndarray) -> list[Item]:
-    return [Item(f"{prefix}{i:06d}", int(label), x[i]) for i, label in enumerate(labels)]
-
-
-def _checked(name: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    x, labels = np.asarray(x), np.asarray(y)
-    if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[3] != 3) or 0 in x.shape[1:]:
-        raise DataError(
-            f"arrays: {name} must be raw pictures: uint8 RGB (N, H, W, 3) or grey (N, H, W); "
-            f"got {x.dtype} of shape {x.shape}"
-        )
-    if labels.ndim != 1 or len(labels) != len(x):
-        raise DataError(
-            f"arrays: {name} has {len(x)} pictures, so its labels must have shape ({len(x)},); got {labels.shape}"
-        )
-    if len(labels) and (labels.dtype.kind not in "iu" or labels.min() < 0):
-        raise DataError(
-            f"arrays: labels of {name} must be whole numbers from 0; got {labels.dtype}, least {labels.min()}"
-        )
-    return x, labels
+        raise DataError(f"{where}: label {highest} has no name; classes names only {len(names)} ({', '.join(names)})")
+    train, held = divide(train, share, seed) if held is None else (in_order(train), in_order(held))
+    require_pictures(where, names, train, held, share)
+    return Dataset(names, tuple(train), tuple(held), tuple(sorted(skipped)), root)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ import numpy as np
 from .. import images
 from ..errors import ArgumentError, DataError
 from ..terminal import escaped
+from . import content
+from .labels import require_distinct
 
 SPLITS = ("train", "val")
 
@@ -32,7 +36,8 @@ class Item:
     """One labelled picture.
 
     name: its identity: the path relative to the dataset's folder, with "/", or a number for arrays. label: index in
-    the dataset's classes. source: the file, or the raw array (H, W, 3) or (H, W) uint8.
+    the dataset's classes. source: the file, or the raw array (H, W, 3) or (H, W) uint8. A subclass that has another
+    source gives it a `picture` of its own.
     """
 
     name: str
@@ -43,19 +48,52 @@ class Item:
         """(H, W, 3) uint8 RGB. Raises DataError naming the file if it cannot be decoded."""
         if isinstance(self.source, Path):
             return images.decode(self.source)
-        if self.source.ndim == 2:
-            return np.repeat(self.source[:, :, None], 3, axis=2)
-        return self.source
+        return colour(self.source)
 
     def stamp(self) -> Any:
         """Changes when the picture does: a file's size and time, an array's digest. None for a file that is gone."""
         if not isinstance(self.source, Path):
-            return hashlib.blake2b(np.ascontiguousarray(self.source).data, digest_size=16).digest()
+            return content.of_array(self.source)
         try:
             status = self.source.stat()
         except OSError:
             return None
         return status.st_size, status.st_mtime_ns
+
+    def size(self) -> int | None:
+        """The bytes that the source has; None for a file that is gone."""
+        if isinstance(self.source, Path):
+            stamp = self.stamp()
+            return None if stamp is None else stamp[0]
+        return self.source.nbytes
+
+    def glimpse(self) -> bytes | None:
+        """Some bytes of the source: where they differ, so do the pictures. None for a file that cannot be read."""
+        if not self._is_its_source():
+            return b""
+        if isinstance(self.source, Path):
+            return content.glimpse_of_file(self.source, self.size() or 0)
+        return content.glimpse_of_array(self.source)
+
+    def digest(self) -> bytes | None:
+        """The picture's content in 128 bits: of a file's bytes, of an array's values; None where it cannot be read.
+
+        Of a picture that is neither the whole file nor the array, but what a subclass makes of them: of its pixels.
+        """
+        if not self._is_its_source():
+            try:
+                return content.of_array(self.picture())
+            except DataError:
+                return None
+        return content.of_file(self.source) if isinstance(self.source, Path) else content.of_array(self.source)
+
+    def _is_its_source(self) -> bool:
+        return type(self).picture is Item.picture
+
+
+def colour(picture: np.ndarray) -> np.ndarray:
+    """(H, W, 3) of a picture that may be grey (H, W)."""
+    return np.repeat(picture[:, :, None], 3, axis=2) if picture.ndim == 2 else picture
 
 
 @dataclass(frozen=True)
@@ -89,6 +127,51 @@ class Dataset:
         found = np.bincount([item.label for item in self.split(split)], minlength=len(self.classes))
         return dict(zip(self.classes, found.tolist(), strict=True))
 
+    @cached_property
+    def _twins(self) -> list[list[Item]]:
+        return content.twins((*self.train, *self.val))
+
+    @property
+    def duplicates(self) -> tuple[tuple[str, str], ...]:
+        """(train name, val name) of each validation picture that is byte for byte one of the training pictures.
+
+        Looked for once, when first asked: only files of equal size are read.
+        """
+        held = {item.name for item in self.val}
+        found = []
+        for group in self._twins:
+            train = [item.name for item in group if item.name not in held]
+            found += [(train[0], item.name) for item in group if train and item.name in held]
+        return tuple(sorted(found))
+
+    @property
+    def conflicts(self) -> tuple[tuple[str, str], ...]:
+        """(name, name) of pictures, in either split, that are the same byte for byte but have different labels."""
+        found = []
+        for group in self._twins:
+            first = {item.label: item.name for item in reversed(group)}  # the first of each label
+            names = [name for label, name in first.items() if label != group[0].label]
+            found += [(group[0].name, name) for name in names]
+        return tuple(sorted(found))
+
+    def fingerprint(self) -> Iterator[dict[str, Any]]:
+        """What each picture was, picture by picture: {"split", "name", "label" (index), "size", "mtime_ns", "digest"}.
+
+        size: in bytes. mtime_ns: when its file was last written, None for an array. digest: blake2b-128 of the file's
+        or the array's bytes, in hexadecimal. All three are None for a picture that cannot be read.
+        """
+        for split in SPLITS:
+            for item in self.split(split):
+                stamp, digest = item.stamp(), item.digest()
+                yield {
+                    "split": split,
+                    "name": item.name,
+                    "label": item.label,
+                    "size": None if digest is None else item.size(),
+                    "mtime_ns": stamp[1] if digest is not None and isinstance(stamp, tuple) else None,
+                    "digest": None if digest is None else digest.hex(),
+                }
+
     def describe(self) -> str:
         """A table of the classes and counts, and what was set aside."""
         train, val = self.counts("train"), self.counts("val")
@@ -110,24 +193,11 @@ class Dataset:
         return f"Dataset({len(self.classes)} classes, {len(self.train)} train, {len(self.val)} val)"
 
 
-def is_text(name: str) -> bool:
-    """Whether `name` can be stored as UTF-8: bytes of a folder's name that are none reach Python as lone surrogates."""
-    try:
-        return bool(name.encode("utf-8")) and "\0" not in name
-    except UnicodeEncodeError:
-        return False
-
-
-def require_distinct(classes: Sequence[str]) -> None:
-    """DataError if two classes have one name, or the name of one is no text that a file can hold."""
-    for name in classes:
-        if not is_text(name):
-            raise DataError(
-                f"classes: {name!r:.80} is not valid text (UTF-8 without zero characters); rename the class"
-            )
-    twice = sorted(name for name, count in Counter(classes).items() if count > 1)
-    if twice:
-        raise DataError(f"classes: {', '.join(twice)} named more than once; give each class a name of its own")
+def check_path(source: str, path: Any) -> Path:
+    """`path` as a Path; DataError if it is none."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise DataError(f"{source}: path must be the path of a file or folder; got {type(path).__name__}")
+    return Path(path)
 
 
 def check_fraction(val: Any) -> float:
@@ -177,9 +247,7 @@ def require_pictures(
     """
     require_distinct(classes)
     if not train and not val:
-        raise DataError(
-            f"{where}: holds no picture that can be read; put each class's pictures into a folder of its name"
-        )
+        raise DataError(f"{where}: holds no picture that can be read; give it some of each class")
     if share == 1:
         return
     if len(classes) < 2:

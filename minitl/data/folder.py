@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-from PIL import Image
-from tqdm import tqdm
 
 from .. import images
 from ..errors import DataError
-from .dataset import Dataset, Item, check_fraction, check_seed, divide, in_order, is_text, require_pictures
+from .content import announce
+from .dataset import Dataset, Item, check_fraction, check_path, check_seed, divide, in_order, require_pictures
+from .labels import is_text, meant, require_unlike
+from .scan import Skipped, readable
 
 TRAIN_NAMES = ("train",)
 VAL_NAMES = ("val", "valid", "validation")
-Skipped = list[tuple[str, str]]
 
 
 def folder(
@@ -28,17 +26,16 @@ def folder(
     evaluating alone. It is not used where the folder has its own val/. classes: names in label order (default:
     sorted); every class folder must be among them, and with val=1 some may have no folder. Every picture is opened
     once; what is no readable photograph is set aside in `.skipped`. Hidden files are passed over; links are followed.
-    Raises DataError where there is nothing to learn from.
+    Warns of pictures that are in both splits, or in two classes (Dataset.duplicates, .conflicts). Raises DataError
+    where there is nothing to learn from, or two class folders differ by case alone, say.
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise DataError(f"folder: path must be the path of a folder; got {type(path).__name__}")
-    share, seed, root = check_fraction(val), check_seed(seed), Path(path)
+    share, seed, root = check_fraction(val), check_seed(seed), check_path("folder", path)
     folders, files = _listing(root)
     splits = _split_folders(root, folders)
     skipped: Skipped = [(name, "lies in no class folder") for name in files]
     if splits is None:
         names = _class_names(root, folders, classes, share)
-        train, held = divide(_readable(_items(root, "", folders, names, skipped), skipped), share, seed)
+        train, held = divide(readable(_items(root, "", folders, names, skipped), skipped), share, seed)
         own = share
     else:
         unused = [name for name in folders if name not in splits]
@@ -48,16 +45,18 @@ def folder(
             class_folders, loose = _listing(root / split)
             skipped += [(f"{split}/{name}", "lies in no class folder") for name in loose]
             inside.append(class_folders)
+        if classes is None:
+            _require_unlike(root, sorted({name for own_folders in inside for name in own_folders}))
         _same_classes(root, splits, inside)
         names = _class_names(root, inside[0], classes, share)
         found = [
-            _readable(_items(root, f"{split}/", own_folders, names, skipped), skipped)
+            readable(_items(root, f"{split}/", own_folders, names, skipped), skipped)
             for split, own_folders in zip(splits, inside, strict=True)
         ]
         train, held = in_order(found[0]), in_order(found[1])
         own = 0.5  # both splits must have every class
     require_pictures(str(root), names, train, held, own)
-    return Dataset(tuple(names), tuple(train), tuple(held), tuple(sorted(skipped)), root)
+    return announce(str(root), Dataset(tuple(names), tuple(train), tuple(held), tuple(sorted(skipped)), root))
 
 
 def _listing(path: Path) -> tuple[list[str], list[str]]:
@@ -126,21 +125,28 @@ def _class_names(root: Path, folders: Sequence[str], classes: Sequence[str] | No
     if bad:
         raise DataError(f"{root}: the name of the folder {bad[0]!r} is not valid text (UTF-8); rename it")
     if classes is None:
+        _require_unlike(root, folders)
         return list(folders)
-    names = list(classes)
-    unknown = [name for name in folders if name not in names]
+    names, known, there = list(classes), set(classes), set(folders)
+    unknown = [name for name in folders if name not in known]
     if unknown:
         raise DataError(
-            f"{root}: folder {', '.join(unknown)} is none of the classes {', '.join(names)}; rename it or move it"
+            f"{root}: folder {', '.join(unknown)} is none of the classes {', '.join(names)}"
+            f"{meant(unknown[0], names)}; rename it or move it"
         )
-    missing = [name for name in names if name not in folders]
+    missing = [name for name in names if name not in there]
     if missing and share < 1:
         raise DataError(f"{root}: there is no folder for the class {', '.join(missing)}; add {root / missing[0]}/")
     return names
 
 
+def _require_unlike(root: Path, folders: Iterable[str]) -> None:
+    require_unlike(str(root), folders, "put the pictures of both into one folder, or rename one")
+
+
 def _items(root: Path, prefix: str, folders: Iterable[str], names: Sequence[str], skipped: Skipped) -> list[Item]:
     items = []
+    labels = {name: label for label, name in enumerate(names)}
     for name in folders:
         inner, files = _listing(root / prefix / name)
         skipped += [
@@ -149,46 +155,7 @@ def _items(root: Path, prefix: str, folders: Iterable[str], names: Sequence[str]
         for file in files:
             relative = f"{prefix}{name}/{file}"
             if _is_photograph(file):
-                items.append(Item(relative, names.index(name), root / relative))
+                items.append(Item(relative, labels[name], root / relative))
             else:
                 skipped.append((relative, "is no photograph by its ending"))
     return items
-
-
-def _readable(items: Sequence[Item], skipped: Skipped) -> list[Item]:
-    """The items whose pictures open; the others are named in `skipped`."""
-    good = []
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        reasons = pool.map(lambda item: unreadable(item.source), items)  # type: ignore[arg-type]
-        bar = tqdm(
-            zip(items, reasons, strict=True), "checking pictures", len(items), disable=len(items) < 1000, leave=False
-        )
-        for item, reason in bar:
-            if reason is None:
-                good.append(item)
-            else:
-                skipped.append((item.name, reason))
-    return good
-
-
-def unreadable(path: Path) -> str | None:
-    """Why the picture cannot be decoded, or None if it can.
-
-    A JPEG is read to its end but only at an eighth of its size, which finds truncation at a fraction of the cost.
-    """
-    try:
-        images.require_file(path)  # to open a pipe could take for ever
-    except DataError as error:
-        return str(error).removeprefix(f"{path}: ")
-    try:
-        with Image.open(path, formats=("JPEG",)) as picture:
-            picture.draft(None, (picture.width // 8 or 1, picture.height // 8 or 1))
-            picture.load()
-            return None
-    except Exception:  # another format, or damaged: the whole decoder knows the reason
-        pass
-    try:
-        images.decode(path)
-    except DataError as error:
-        return str(error).removeprefix(f"{path}: ")
-    return None

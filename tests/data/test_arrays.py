@@ -24,7 +24,7 @@ def test_colour_and_grey():
 
 
 def test_validation_pictures_of_their_own():
-    found = data.arrays(COLOUR, LABELS, val=(COLOUR[:3], LABELS[:3]))
+    found = data.arrays(COLOUR, LABELS, val=(255 - COLOUR[:3], LABELS[:3]))
     assert (len(found.train), len(found.val)) == (12, 3)
     assert len({item.name for item in found.train + found.val}) == 15
 
@@ -57,3 +57,9 @@ def test_a_label_far_beyond_the_pictures_is_refused_at_once():
 
 def test_numpy_numbers_serve_as_a_share():
     assert data.arrays(COLOUR, LABELS, val=np.float32(0.25)).val == data.arrays(COLOUR, LABELS, val=0.25).val
+
+
+def test_labels_may_stand_in_a_column():
+    assert data.arrays(COLOUR, LABELS[:, None]) == data.arrays(COLOUR, LABELS)
+    with pytest.raises(DataError, match=r"labels must have shape .12,.; got .6, 2."):
+        data.arrays(COLOUR, LABELS.reshape(6, 2))

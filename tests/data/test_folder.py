@@ -13,7 +13,7 @@ from PIL import Image
 
 from minitl import data, images
 from minitl.data.dataset import Item, divide, key
-from minitl.data.folder import unreadable
+from minitl.data.scan import unreadable
 from minitl.errors import ArgumentError, DataError
 
 
@@ -27,7 +27,7 @@ def picture(path, seed=0, size=(9, 7), mode="RGB"):
 def photos(root, classes=("ant", "bee"), count=5, prefix=""):
     for i, name in enumerate(classes):
         for j in range(count):
-            picture(root / prefix / name / f"{j}.png", seed=100 * i + j)
+            picture(root / prefix / name / f"{j}.png", seed=key(prefix, i, j))
     return root
 
 
@@ -64,7 +64,7 @@ def test_the_split_is_chosen_by_seed_and_path_alone(tmp_path):
     here = data.folder(photos(tmp_path / "here", count=8), val=0.5, seed=3)
     for name in reversed(range(8)):  # another order of creation
         for i, kind in enumerate(("bee", "ant")):
-            picture(tmp_path / "there" / kind / f"{name}.png", seed=i)
+            picture(tmp_path / "there" / kind / f"{name}.png", seed=10 * name + i)
     there = data.folder(tmp_path / "there", val=0.5, seed=3)
     assert here.val == there.val
     assert here.train == there.train
@@ -310,6 +310,6 @@ def test_memory_that_runs_out_is_not_the_picture_s_fault(tmp_path, monkeypatch):
         raise MemoryError
 
     path = picture(tmp_path / "a.png")
-    monkeypatch.setattr(images.Image, "open", fail)
+    monkeypatch.setattr(Image, "open", fail)
     with pytest.raises(DataError, match="not enough memory"):
         images.decode(path)

@@ -1,0 +1,87 @@
+"""Names of classes that people cannot tell apart are refused, both of them named."""
+
+import unicodedata
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from minitl import data
+from minitl.data import Dataset
+from minitl.data.labels import folded, require_unlike
+from minitl.errors import DataError
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 3), np.uint8)
+
+
+def photos(root, *folders):
+    for k, folder in enumerate(folders):
+        (root / folder).mkdir(parents=True)
+        for i in range(2):
+            Image.fromarray(PICTURES[2 * k + i]).save(root / folder / f"{i}.png")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "by"),
+    [
+        ("Ants", "ants", "case"),
+        ("ants", "ants ", "the space around them"),
+        (" ants", "ants\u00a0", "the space around them"),
+        ("caf\u00e9", "cafe\u0301", "how their accents are composed"),
+        ("Stra\u00dfe", "STRASSE", "case"),
+        ("Ants", "ants ", "case, space around them or"),
+    ],
+)
+@pytest.mark.parametrize("split", [False, True])
+def test_class_folders_that_differ_by_a_slip(tmp_path, one, other, by, split):
+    if split:
+        photos(tmp_path, f"train/{one}", "train/bees", f"val/{other}", "val/bees")
+    else:
+        photos(tmp_path, one, other, "bees")
+    with pytest.raises(DataError, match=f"differ only by {by}.*; put the pictures of both into one folder") as caught:
+        data.folder(tmp_path)
+    for part in (str(tmp_path), repr(one), repr(other)):
+        assert part in str(caught.value)
+
+
+def test_names_that_differ_by_case_serve_where_they_are_listed(tmp_path):
+    photos(tmp_path, "Cardigan", "cardigan")
+    assert data.folder(tmp_path, classes=["cardigan", "Cardigan"], val=0.5).classes == ("cardigan", "Cardigan")
+    data.arrays(PICTURES, [0, 1] * 4, classes=["cardigan", "Cardigan"])
+
+
+@pytest.mark.parametrize(("one", "other"), [("ants", "ants "), ("caf\u00e9", "cafe\u0301")])
+def test_names_that_look_the_same_never_serve(one, other):
+    with pytest.raises(DataError, match=r"classes: .* differ only by .*; give each class a name of its own"):
+        Dataset((one, other), (), ())
+    with pytest.raises(DataError, match="differ only by"):
+        data.arrays(PICTURES, [0, 1] * 4, classes=[one, other])
+
+
+def test_a_class_that_a_folder_nearly_names_is_told(tmp_path):
+    photos(tmp_path, "Ants", "bees")
+    with pytest.raises(DataError, match=r"folder Ants is none of the classes ants, bees \('Ants' is nearly 'ants'\)"):
+        data.folder(tmp_path, classes=["ants", "bees"])
+
+
+@given(st.text(max_size=12), st.sampled_from(["NFC", "NFD"]), st.sampled_from(["", " ", "\t "]))
+def test_spellings_of_one_name_fold_into_one(name, form, space):
+    spelled = space + unicodedata.normalize(form, name) + space
+    assert folded(spelled, case=True) == folded(name, case=True)
+    for kind in (str.upper, str.lower, str.casefold):
+        if kind(name).casefold() == name.casefold():  # Turkish dotless i and its like have no way back
+            assert folded(kind(spelled)) == folded(name)
+
+
+@given(st.lists(st.text(max_size=3), max_size=8))
+def test_refused_are_exactly_names_that_fold_into_one(names):
+    alike = any(a != b and folded(a) == folded(b) for a in names for b in names)
+    try:
+        require_unlike("here", names, "remedy")
+        refused = False
+    except DataError:
+        refused = True
+    assert refused == alike
