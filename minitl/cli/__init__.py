@@ -28,6 +28,7 @@ DONE, FAILED, MISUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 COMMANDS = {
     "demo": "adapt the small network that comes with minitl to handwritten digits, three ways",
     "train": "turn a folder of pictures and a weight file into a classifier",
+    "resume": "go on with a training that was interrupted or killed",
     "evaluate": "measure a classifier on a folder of labelled pictures",
     "predict": "name what pictures show",
     "features": "write the value of a layer, one row a picture",
@@ -133,6 +134,7 @@ def _dispatch(words: list[str]) -> int:
         args = parser.parse_args(rest)
     except SystemExit as leaving:  # argparse has printed help, or what is wrong
         return DONE if not leaving.code else MISUSED
+    args.words = words
     status = module.run(args)
     sys.stdout.flush()  # so that a full disk or a broken pipe is met here, not at exit
     return status

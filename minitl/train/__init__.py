@@ -1,7 +1,9 @@
 """Training and evaluation: Trainer, evaluate, and the default learning rate."""
 
 from .evaluation import evaluate
+from .history import History
 from .rate import measured_rate
-from .trainer import History, Trainer
+from .reopen import reopen
+from .trainer import Trainer
 
-__all__ = ["History", "Trainer", "evaluate", "measured_rate"]
+__all__ = ["History", "Trainer", "evaluate", "measured_rate", "reopen"]

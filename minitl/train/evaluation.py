@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from tqdm import tqdm
 
 from .. import functional as F
@@ -103,6 +102,11 @@ def accuracy_and_loss(values: FrozenValues, data: Dataset, split: str) -> tuple[
 
 def summary(values: FrozenValues, data: Dataset, split: str, progress: bool = False) -> dict[str, Any]:
     """See `evaluate`."""
+    from sklearn.metrics import (
+        confusion_matrix,
+        precision_recall_fscore_support,
+    )  # loads slowly; training needs neither
+
     items = data.split(split)
     if not items:
         raise DataError(f"evaluate: the split {split!r} has no pictures; load the data with another val=")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..data import Dataset
-from ..errors import ArgumentError, GraphError
+from ..errors import ArgumentError, DataError, GraphError
 from ..nn.graph import INPUT
 
 if TYPE_CHECKING:
@@ -55,11 +56,49 @@ def require_trainable(net: Network) -> None:
         )
 
 
-def diverged(epoch: int, lr: float, loss: float, kept: int) -> ArgumentError:
-    """The error for a loss that is no number."""
+def diverged(
+    epoch: int, step: int | None, lr: float, loss: float, norm: float | None, where: str, kept: int
+) -> ArgumentError:
+    """The error for a loss that is no number.
+
+    step: of the epoch, from 1; None where it was the loss of validation. norm: of the gradient at the step before.
+    where: what first was no number, if that was found. kept: the epoch whose weights the network has again.
+    """
+    facts = ["in validation" if step is None else f"at step {step}"]
+    if norm is not None:
+        facts.append(f"the gradient's norm at the step before was {norm:.3g}")
+    if where:
+        facts.append(f"first to be no number: {where}")
     return ArgumentError(
-        f"fit: the loss became {loss} in epoch {epoch}; lower lr (it was {lr:.3g}, try {lr / 10:.1g}). "
-        f"The network has the weights of epoch {kept} again"
+        f"fit: the loss became {loss} in epoch {epoch}; lower lr (it was {lr:.3g}, try {lr / 10:.1g}) or limit the "
+        f"gradient with clip_norm ({'; '.join(facts)}). The network has the weights of epoch {kept} again"
+    )
+
+
+def most_are_lost(lost: int, of: int, example: str) -> DataError:
+    """The error for pictures that go missing in numbers, which no training should take for granted."""
+    return DataError(
+        f"fit: {lost} of {of} pictures can no longer be read since this training began ({example}); see whether the "
+        "disk or network folder with the pictures is there, then resume"
+    )
+
+
+def since_then(versions: str, pictures: Sequence[str]) -> list[str]:
+    """Warnings of what has changed since a run began, and its result may differ for."""
+    found = []
+    if versions:
+        found.append(f"the run began with {versions}; the last bits of its result may differ for that")
+    if pictures:
+        named = ", ".join(pictures[:3]) + (", …" if len(pictures) > 3 else "")
+        found.append(f"{len(pictures)} of its pictures changed since the run began ({named}); its result will differ")
+    return found
+
+
+def longer(before: float, now: float) -> str:
+    """The warning for training that ended while it still got better."""
+    return (
+        f"the last epoch was the best, and the validation loss still fell ({before:.3g} to {now:.3g}): train for more "
+        "epochs"
     )
 
 

@@ -1,61 +1,63 @@
-"""Trainer: fits a network's free layers to a dataset, keeps the best epoch, evaluates."""
+"""Trainer: fits a network's free layers to a dataset, keeps the best epoch, evaluates, and resumes what was killed."""
 
 from __future__ import annotations
 
-import operator
+import contextlib
+import os
 import sys
-import time
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from .. import functional as F
-from ..data import Dataset, FrozenValues, Item
-from ..data.dataset import check_seed, key
-from ..data.features import megabytes, scores_node
-from ..errors import ArgumentError, DataError
-from ..nn.inference import BLOCK, positive
-from ..optim import SGD, ConstantSchedule
-from ..tensor import Parameter
+from .. import optim
+from ..data import Dataset, FrozenValues, Item, record
+from ..data.dataset import key
+from ..data.features import scores_node
+from ..errors import ArgumentError, DataError, MinitlError
+from ..nn.inference import positive
 from ..terminal import Unfailing
-from . import messages
-from .evaluation import accuracy_and_loss, check_classes, summary
-from .rate import PICTURES, measured_rate
+from . import identity, messages
+from .best import Best
+from .checkpoint import Checkpoint
+from .conclusion import conclude
+from .description import changed_versions, command, describe, now
+from .evaluation import check_classes, summary
+from .history import History
+from .loop import Loop, validate
+from .preparation import fill, prepare
+from .runfolder import CHECKPOINT, FEATURES, PICTURES, RunFolder
+from .settings import Optimizers, Settings, count, is_number
+from .state import Progress, Training
 
 if TYPE_CHECKING:
     from ..nn import Network
 
-FLAT_EPOCHS = 5  # without a fall of the loss by FLAT_SHARE, at the majority baseline: training does not move
-FLAT_SHARE = 0.01
-UPDATE_SAMPLE = 1 << 22  # numbers on which an update is timed
-
-
-class History(list):
-    """One dict an epoch: "epoch" (from 1), "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds".
-
-    start: {"val_loss", "val_accuracy"} before training, or {} without validation pictures. best: the epoch whose
-    weights the network ended with (0: those it started from). interrupted: whether Ctrl-C ended it early.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.start: dict[str, float] = {}
-        self.best = 0
-        self.interrupted = False
-
 
 class Trainer:
-    """Trains what is not frozen with SGD on the mean cross-entropy.
+    """Trains what is not frozen on the mean cross-entropy.
 
-    The defaults are a recipe for small sets: momentum 0.9, weight decay 5e-4, 16 pictures a step, and, with lr=None, a
-    rate that is measured on the network and pictures themselves (see `measured_rate`), so that it suits features of
-    any scale. schedule: an object with rate(base, epoch), such as optim.StepSchedule. class_weight: one number a
-    class, or "auto": inversely to how often it occurs. cache: keep the frozen layers' values in memory (cache_limit
-    bytes at most; default half of what is free). workers: threads that decode pictures. progress: say on stderr what
-    happens. Same seed, same bits: cached or not, whatever the number of workers.
+    The defaults are a recipe for small sets: SGD with momentum 0.9, weight decay 5e-4, 16 pictures a step, and, with
+    lr=None, a rate that is measured on the network and pictures themselves (see `measured_rate`), so that it suits
+    features of any scale. Same seed, same bits: cached or not, whatever the number of workers, resumed or not.
+
+    optimizer: "sgd", "adam", "adamw", "rmsprop" (lr=None means 1e-3 for the last three, and momentum is refused by
+    Adam), or a callable (parameters, lr) -> optim.Optimizer. batch_size: pictures that go through the network at a
+    time; accumulate: how many times that make a step, which follows the mean over all of their pictures. clip_norm:
+    the longest gradient of a step (optim.clip_grad_norm). schedule: an object with rate(base, epoch), such as
+    optim.CosineSchedule; asked before each step, with the fraction of the epoch that is done. class_weight: one number
+    a class, or "auto": inversely to how often it occurs. sampling: "shuffle", or "balanced": each class as often.
+    augmentation: an images.Augmentation or the name of a preset; variants: how many of each picture to keep and reuse
+    (0: a new one each epoch, nothing kept). ema: decay of an exponential moving average of the weights, which is then
+    what is evaluated and kept. early_stopping: stop after so many epochs of which none was the best.
+
+    cache: keep the frozen layers' values in memory (cache_limit bytes at most; default half of what is free). workers:
+    threads that decode pictures. progress: say on stderr what happens. folder: where to keep the run, so that `resume`
+    goes on after anything to the same bits; checkpoints are written there after every epoch, and checkpoint_seconds
+    after the last one between steps (0: after every step). provenance: what run.json says of where the run came from,
+    {"command": [words], "weights": None or `description.weights_json`}; may be set before fit.
 
     Raises GraphError, DataError or ArgumentError for a network, data or settings that do not fit together.
     """
@@ -66,62 +68,91 @@ class Trainer:
         data: Dataset,
         *,
         lr: float | None = None,
-        momentum: float = 0.9,
+        optimizer: Optimizers = "sgd",
+        momentum: float | None = None,
         weight_decay: float = 5e-4,
         batch_size: int = 16,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
         schedule: Any = None,
         class_weight: str | Sequence[float] | None = None,
         label_smoothing: float = 0.0,
+        sampling: str = "shuffle",
+        augmentation: Any = None,
+        variants: int = 0,
+        ema: float | None = None,
+        early_stopping: int | None = None,
         seed: int = 0,
         cache: bool = True,
         cache_limit: int | None = None,
         workers: int = 2,
         progress: bool = True,
+        folder: str | os.PathLike[str] | None = None,
+        checkpoint_seconds: float = 30.0,
     ) -> None:
         if not isinstance(data, Dataset):
             raise DataError(
                 f"Trainer: data must be a Dataset (tl.data.folder, tl.data.arrays); got {type(data).__name__}"
             )
-        SGD([], 1.0 if lr is None else lr, momentum, weight_decay)  # raises on settings that make no sense
-        if lr == 0:
-            raise ArgumentError("Trainer: lr must be above 0, or None to have it measured; got 0")
-        if momentum >= 1:
-            raise ArgumentError(f"Trainer: momentum must be below 1; got {momentum!r}")
-        batch_size = positive("Trainer: batch_size", batch_size)
-        if schedule is not None and not callable(getattr(schedule, "rate", None)):
-            raise ArgumentError(
-                f"Trainer: schedule must be an object with rate(base, epoch), such as optim.StepSchedule; "
-                f"got {schedule!r}"
-            )
-        workers = _count("workers", workers)
-        cache_limit = None if cache_limit is None else _count("cache_limit", cache_limit)
-        if not isinstance(label_smoothing, (int, float, np.integer, np.floating)) or not 0 <= label_smoothing <= 1:
-            raise ArgumentError(f"Trainer: label_smoothing must be from 0 to 1; got {label_smoothing!r}")
+        self._settings = Settings.checked(
+            data,
+            lr=lr,
+            optimizer=optimizer,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            accumulate=accumulate,
+            clip_norm=clip_norm,
+            schedule=schedule,
+            class_weight=class_weight,
+            label_smoothing=label_smoothing,
+            sampling=sampling,
+            augmentation=augmentation,
+            variants=variants,
+            ema=ema,
+            early_stopping=early_stopping,
+            seed=seed,
+        )
+        if not is_number(checkpoint_seconds) or not checkpoint_seconds >= 0:
+            raise ArgumentError(f"Trainer: checkpoint_seconds must be at least 0; got {checkpoint_seconds!r}")
+        workers = count("workers", workers)
+        cache_limit = None if cache_limit is None else count("cache_limit", cache_limit)
         check_classes(net, data)
-        self.net, self.data = net, data
-        self.lr, self.lr_measured = lr, lr is None
-        self.momentum, self.weight_decay, self.batch_size = momentum, weight_decay, batch_size
-        self.schedule = ConstantSchedule() if schedule is None else schedule
-        self.class_weight = _class_weights(class_weight, data)
-        self.label_smoothing, self.seed, self.progress = label_smoothing, check_seed(seed), progress
-        self.values = FrozenValues(net, keep=cache, limit=cache_limit, workers=workers)
+        self.net, self.data, self.progress = net, data, progress
+        self.lr = self._settings.lr
+        self.options = {
+            "cache": cache,
+            "cache_limit": cache_limit,
+            "workers": workers,
+            "checkpoint_seconds": checkpoint_seconds,
+        }
+        self.values = FrozenValues(
+            net,
+            keep=cache,
+            limit=cache_limit,
+            workers=workers,
+            augmentation=self._settings.augmentation,
+            variants=self._settings.variants,
+            seed=self._settings.seed,
+        )
         self.history = History()
+        self.run = None if folder is None else RunFolder(folder, checkpoint_seconds)
+        self.provenance: dict[str, Any] = {"command": command(), "weights": None}
 
     @property
     def settings(self) -> dict[str, Any]:
         """What a report states of this training. lr: the rate used, measured or given; None before the first fit."""
-        weights = None if self.class_weight is None else [float(w) for w in self.class_weight]
-        return {
-            "lr": self.lr,
-            "lr_measured": self.lr_measured,
-            "momentum": self.momentum,
-            "weight_decay": self.weight_decay,
-            "batch_size": self.batch_size,
-            "schedule": type(self.schedule).__name__,
-            "class_weight": weights,
-            "label_smoothing": self.label_smoothing,
-            "seed": self.seed,
-        }
+        return self._settings.to_json(self.lr)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The settings as they were given: lr is None where it is to be measured."""
+        return self._settings.to_json(self._settings.lr)
+
+    @property
+    def class_weight(self) -> np.ndarray | None:
+        """(K,) as the loss has them; None where all classes weigh the same."""
+        return self._settings.class_weight
 
     # Fitting
 
@@ -131,240 +162,184 @@ class Trainer:
         Says first what it will do and about how long it will take. The network ends with the weights of the best
         epoch: the highest validation accuracy, then the lowest validation loss, the state before training included;
         without validation pictures those of the last. Called again it goes on from there, with momentum at rest.
-        After Ctrl-C during the epochs the best so far is kept and the history returned, marked interrupted.
-        Raises GraphError where nothing can be trained, ArgumentError when the loss is no number any more.
+        After Ctrl-C during the epochs the best so far is kept and the history returned, marked interrupted; with a
+        folder `resume` then goes on from the step at which it came.
+        Raises GraphError where nothing can be trained, ArgumentError when the loss is no number any more or the folder
+        holds another training, DataError where the folder cannot be written or another process trains in it.
         """
         epochs = positive("fit: epochs", epochs)
         if not self.data.train:
             raise DataError("fit: the data has no pictures to train on; load it with val below 1")
         messages.require_trainable(self.net)
-        self._say(messages.intention(self.net, self.data, self.values.cut, epochs, self.batch_size, self.lr))
-        base = self._prepare(epochs)
+        last = len(self.history) + epochs
+        schedule = self._settings.schedule_over(last, len(self.data.train))
+        with self._locked() as run:
+            if run is not None:
+                run.refuse_new(self.history)
+            try:
+                training = self._begin(epochs, schedule)
+            except MinitlError:
+                if run is not None and not run.underway:  # nothing has come of it that could be gone on with
+                    run.discard()
+                raise
+            try:
+                return self._train(training)
+            except ArgumentError:
+                if run is not None and self.history.diverged and not self.history.best:
+                    run.discard()
+                raise
+
+    def resume(self, epochs: int | None = None) -> History:
+        """Goes on with the fit that the folder's checkpoint belongs to, to the same bits as if nothing had happened.
+
+        epochs: train on to so many in all, more than were asked for at first. A training that is finished is not
+        trained: the network gets its weights, and the history is returned. Where the fit was killed before its first
+        checkpoint it starts anew. Raises ArgumentError, DataError or WeightError, naming the first difference, where
+        network, data or settings are not those of the run, and for a checkpoint that is damaged.
+        """
+        run = self._required_run()
+        begun = run.read_run()
+        if not run.underway:
+            identity.check_start(run.path, begun["arrays"], self.net)
+            self.history.clear()
+            return self.fit(begun["epochs"] if epochs is None else epochs)
+        stored = self._checked(run.latest())
+        if not self._is_left(stored, epochs):
+            training = self._restored(stored)
+            training.best.restore()
+            return self.history
+        with self._locked():
+            stored = self._checked(run.latest())  # another process may have gone on with it in between
+            for warning in messages.since_then(changed_versions(begun["versions"]), self._changed_pictures()):
+                warnings.warn(f"{run}: {warning}", stacklevel=2)
+            training = self._restored(stored)
+            progress = training.progress
+            if epochs is not None and (progress.finished or epochs != progress.last):
+                progress.extend(epochs)
+                training.schedule = self._settings.schedule_over(epochs, len(self.data.train))
+                self.history.stopped_early = False
+            self._say(
+                f"resuming {run.path}: epoch {progress.epoch} of {progress.last}, after {progress.position} of its "
+                f"{len(self.data.train)} pictures"
+            )
+            self.values.restore(run / FEATURES)
+            fill(self.values, self.data, 0, self.progress, self._say)
+            return self._train(training)
+
+    def _changed_pictures(self) -> list[str]:
+        """Names of the pictures that are not what they were when the run began; not of those that are gone."""
+        changed = set(record.changed(self._required_run() / PICTURES, self.data))
+        return [item.name for item in (*self.data.train, *self.data.val) if item.name in changed and item.stamp()]
+
+    def _required_run(self) -> RunFolder:
+        if self.run is None:
+            raise ArgumentError("resume: needs the folder of a run; give Trainer(folder=…) the one that fit was given")
+        return self.run
+
+    def _checked(self, stored: Checkpoint) -> Checkpoint:
+        path = self._required_run() / CHECKPOINT
+        identity.check(path, {**stored.training, **stored.base}, self._identity())
+        return stored
+
+    def _is_left(self, stored: Checkpoint, epochs: int | None) -> bool:
+        """Whether there is something to train; ArgumentError for fewer epochs than there are."""
+        progress, done = Progress(**stored.training["progress"]), len(stored.training["history"]["rows"])
+        if epochs is not None:
+            epochs = positive("resume: epochs", epochs)
+            least = done if progress.finished else progress.last
+            if epochs < least:
+                state = "has trained" if progress.finished else "was begun for"
+                raise ArgumentError(
+                    f"resume: epochs={epochs}, but {self.run} {state} {least} already; give more, or leave epochs out"
+                )
+            return not progress.finished or epochs > done
+        return not progress.finished
+
+    def _locked(self) -> contextlib.AbstractContextManager[RunFolder | None]:
+        return contextlib.nullcontext() if self.run is None else self.run.locked()
+
+    def _begin(self, epochs: int, schedule: Any) -> Training:
+        """Everything before the first step of a new fit."""
+        settings, history = self._settings, self.history
+        self._say(messages.intention(self.net, self.data, self.values.cut, epochs, settings.batch_size, self.lr))
+        begun = now()
+        if self.run is not None:
+            self.run.write_pictures(self.data)
+        self._describe(epochs, begun)
+        self.lr = prepare(self.values, self.data, settings, self.lr, epochs, self._loss, self.progress, self._say)
         if self.net.classes is None:
             self.net.classes = list(self.data.classes)
-        history, optimizer = self.history, self._optimizer(base)
-        history.interrupted = False
-        best = _Best(self.net, *self._validate())
-        if not history:
-            history.start = best.row
+        self._describe(epochs, begun)
+        history.interrupted = history.stopped_early = history.diverged = False
         first = len(history) + 1
-        steps = -(-len(self.data.train) // self.batch_size) * epochs
-        bar = tqdm(total=steps, desc="training", unit="step", disable=not self.progress, file=Unfailing(sys.stderr))
-        try:
-            for epoch in range(first, first + epochs):
-                began = time.perf_counter()
-                optimizer.lr = self.schedule.rate(base, epoch - 1)
-                loss, accuracy = self._epoch(epoch, optimizer, bar)
-                row = {"epoch": epoch, "lr": optimizer.lr, "train_loss": loss, "train_accuracy": accuracy}
-                validated, found = self._validate()
-                row |= validated
-                losses = [value for name, value in row.items() if name.endswith("_loss")]
-                if not np.all(np.isfinite(losses)):
-                    raise messages.diverged(epoch, optimizer.lr, losses[-1], best.epoch or history.best)
-                history.append(row | {"seconds": time.perf_counter() - began})
-                best.offer(epoch, validated, found)
-                bar.set_postfix_str(_line(row))
-                self._warn_if_flat(first, epoch)
-        except KeyboardInterrupt:
-            history.interrupted = True
-        finally:
-            bar.close()
-            optimizer.zero_grad()
-            best.restore()
-        if best.epoch:
-            history.best = best.epoch
-        self._conclude(best)
-        return history
+        progress = Progress(first, first + epochs - 1, self.lr, first, patience_from=first - 1)
+        training = self._training(progress, schedule, *validate(self.values, self.data))
+        if not history:
+            history.start = training.best.row
+        return training
 
-    def _optimizer(self, lr: float) -> SGD:
-        return SGD(self.net.parameters(), lr, self.momentum, self.weight_decay)
+    def _training(self, progress: Progress, schedule: Any, row: dict[str, float], found: np.ndarray) -> Training:
+        settings, net = self._settings, self.net
+        optimizer = settings.make_optimizer(net.parameters(), progress.lr)
+        ema = None if settings.ema is None else optim.EMA(net, settings.ema)
+        best = Best(net, row, found)
+        return Training(net, progress, optimizer, ema, schedule, self.history, best, self.values.skipped)
+
+    def _restored(self, stored: Checkpoint) -> Training:
+        """The training as the checkpoint has it."""
+        progress = Progress(**stored.training["progress"])
+        self.lr = progress.lr
+        if self.net.classes is None:
+            self.net.classes = list(self.data.classes)
+        schedule = self._settings.schedule_over(progress.last, len(self.data.train))
+        training = self._training(progress, schedule, {}, np.empty(0, int))
+        training.take(stored.training, stored.arrays)
+        return training
+
+    def _train(self, training: Training) -> History:
+        """Carries the training to its end and says what came of it."""
+        training_json: dict[str, Any] = {}
+        base: dict[str, Any] = {"weights": self.provenance["weights"]}
+        if self.run is not None:
+            for name, value in self._identity().items():
+                (base if name in identity.BASE else training_json)[name] = value
+        loop = Loop(
+            training, self.data, self.values, self._settings, self._loss, self.run, (training_json, base), self.progress
+        )
+        loop.run()
+        self._say(conclude(self.history, training.best, self.data))
+        return self.history
+
+    def _identity(self) -> dict[str, Any]:
+        """What a checkpoint belongs to; see `identity.check`."""
+        return {
+            "classes": list(self.data.classes),
+            "network": identity.network_json(self.net),
+            "plan": identity.plan_json(self.net),
+            "frozen": identity.hashes(self.net, frozen_only=True),
+            "data": identity.listing_sha256(self.data),
+            "settings": self.asked,
+        }
+
+    def _describe(self, epochs: int, begun: str) -> None:
+        """Writes run.json, if there is a folder for it."""
+        if self.run is not None:
+            self.run.write_run(describe(self, epochs, begun))
+
+    def _loss(self, items: list[Item], values: np.ndarray, epoch: int) -> tuple[Any, np.ndarray]:
+        """(loss, logits) of one batch in training mode; random draws are keyed by (seed, epoch, picture)."""
+        settings = self._settings
+        keys = np.array([key(settings.seed, epoch, item.name) for item in items], np.uint64)
+        logits = self.net.run(values, after=self.values.cut, upto=scores_node(self.net), training=True, keys=keys)
+        labels = np.array([item.label for item in items])
+        return F.cross_entropy(logits, labels, settings.class_weight, settings.label_smoothing), logits.data
 
     def _say(self, text: str) -> None:
         if self.progress:
             print(text, file=Unfailing(sys.stderr), flush=True)
-
-    def _prepare(self, epochs: int) -> float:
-        """Measures a block and a step, settles and returns the rate, tells the duration, fills the cache."""
-        train, val, values = self.data.train, self.data.val, self.values
-        spread = np.linspace(0, len(train) - 1, min(len(train), 2 * BLOCK)).round().astype(int)
-        sample = [train[i] for i in dict.fromkeys(spread.tolist())]
-        pairs, times = [], [time.perf_counter()]
-        for pair in values.remember(sample):
-            pairs.append(pair)
-            times.append(time.perf_counter())
-        if not pairs:
-            raise DataError("fit: none of the training pictures can be read any more; check the folder")
-        # The first block may have compiled kernels, so the second is timed where there is one.
-        picture = (times[BLOCK + 1] - times[1]) / BLOCK if len(pairs) > BLOCK else (times[-1] - times[0]) / len(pairs)
-        rows = np.stack([value for _, value in pairs[:: max(len(pairs) // PICTURES, 1)][:PICTURES]])
-        if not np.all(np.isfinite(rows)):
-            raise DataError(
-                f"fit: the values at {values.cut!r} are not all numbers; the frozen weights hold NaN or Inf"
-            )
-        if self.lr is None:
-            rate = measured_rate(self.net, rows, values.cut, scores_node(self.net), self.momentum, self.seed)
-            self.lr = float(rate)
-            self._say(f"measured base rate: {self.lr:.3g}")
-        step, update = self._time_step(pairs[: self.batch_size])
-        every = len(train) + len(val)
-        steps = epochs * -(-len(train) // self.batch_size)
-        seconds = picture * (every - len(pairs) if values.keep else every * epochs)
-        seconds += epochs * step * (len(train) + len(val) / 3) + steps * update
-        self._say(f"this will take about {messages.duration(seconds)}")
-        if values.keep:
-            bar = tqdm(
-                total=every,
-                desc=f"up to {values.cut}",
-                unit="picture",
-                disable=not self.progress,
-                file=Unfailing(sys.stderr),
-            )
-            bar.update(len(pairs))
-            with bar:
-                values.fill([*train, *val], bar)
-            if values.keep:
-                self._say(f"kept in memory: {megabytes(values.memory)}")
-        return self.lr
-
-    def _time_step(self, pairs: list[tuple[Item, np.ndarray]]) -> tuple[float, float]:
-        """Seconds of (forward and backward a picture, one update of all that trains); changes nothing."""
-        began = time.perf_counter()
-        loss, _ = self._loss([item for item, _ in pairs], np.stack([value for _, value in pairs]), 0)
-        loss.backward()
-        step = (time.perf_counter() - began) / len(pairs)
-        for p in self.net.parameters():
-            p.grad = None
-        count = sum(p.size for p in self.net.parameters() if not p.frozen)
-        part = Parameter(np.zeros(min(count, UPDATE_SAMPLE), np.float32), "sample")
-        part.grad = part.numpy()
-        optimizer = SGD([part], 0.0, self.momentum, self.weight_decay)
-        optimizer.step()
-        began = time.perf_counter()
-        optimizer.step()
-        return step, (time.perf_counter() - began) * count / part.size
-
-    def _loss(self, items: list[Item], values: np.ndarray, epoch: int) -> tuple[Any, np.ndarray]:
-        """(loss, logits) of one batch in training mode; random draws are keyed by (seed, epoch, picture)."""
-        keys = np.array([key(self.seed, epoch, item.name) for item in items], np.uint64)
-        logits = self.net.run(values, after=self.values.cut, upto=scores_node(self.net), training=True, keys=keys)
-        labels = np.array([item.label for item in items])
-        return F.cross_entropy(logits, labels, self.class_weight, self.label_smoothing), logits.data
-
-    def _epoch(self, epoch: int, optimizer: SGD, bar: tqdm) -> tuple[float, float]:
-        """Trains on every picture once, in an order keyed by (seed, epoch); returns (mean loss, accuracy)."""
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.data.train))
-        total, right, count = 0.0, 0, 0
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # fit reports it
-            for items, values in self.values.batches((self.data.train[i] for i in order), self.batch_size):
-                loss, logits = self._loss(items, values, epoch)
-                value = loss.item()
-                if not np.isfinite(value):
-                    return value, 0.0
-                loss.backward()
-                optimizer.step()
-                optimizer.zero_grad()  # gradients need not live through the next forward pass
-                total += value * len(items)
-                right += sum(int(a) == item.label for a, item in zip(logits.argmax(1), items, strict=True))
-                count += len(items)
-                bar.update()
-        if not count:
-            raise DataError("fit: none of the training pictures can be read any more; check the folder")
-        return total / count, right / count
-
-    def _validate(self) -> tuple[dict[str, float], np.ndarray]:
-        """({"val_loss", "val_accuracy"}, answer of each picture); empty without validation pictures."""
-        if not self.data.val:
-            return {}, np.empty(0, int)
-        with np.errstate(over="ignore", invalid="ignore"):
-            accuracy, loss, found = accuracy_and_loss(self.values, self.data, "val")
-        return {"val_loss": loss, "val_accuracy": accuracy}, found
-
-    def _warn_if_flat(self, first: int, epoch: int) -> None:
-        rows = self.history[first - 1 :]
-        if len(rows) != FLAT_EPOCHS:
-            return
-        counts = self.data.counts("train").values()
-        loss = min(row["train_loss"] for row in rows)
-        stuck = rows[-1]["train_accuracy"] <= max(counts) / sum(counts)
-        if stuck and loss > (1 - FLAT_SHARE) * rows[0]["train_loss"]:
-            warnings.warn(messages.flat(epoch - first + 1, loss, rows[-1]["lr"]), stacklevel=3)
-
-    def _conclude(self, best: _Best) -> None:
-        history = self.history
-        text = f"{'interrupted; ' * history.interrupted}kept the weights of epoch {history.best}"
-        if best.row:
-            text += f": validation accuracy {best.row['val_accuracy']:.1%}, loss {best.row['val_loss']:.3g}"
-            counts = list(self.data.counts("val").values())
-            if len(set(best.found.tolist())) == 1 and max(counts) < sum(counts):
-                name = self.data.classes[int(best.found[0])]
-                warnings.warn(messages.one_class(name, max(counts) / sum(counts)), stacklevel=3)
-        self._say(text)
 
     # Evaluating
 
     def evaluate(self, split: str = "val") -> dict[str, Any]:
         """How well the network answers on a split; see `train.evaluate`. Values kept in memory are used again."""
         return summary(self.values, self.data, split)
-
-
-class _Best:
-    """The best weights so far: one copy of the arrays that train, and of no other.
-
-    epoch: 0 for those at the start. row: its {"val_loss", "val_accuracy"}. found: its answers.
-    """
-
-    def __init__(self, net: Network, row: dict[str, float], found: np.ndarray) -> None:
-        self._arrays = [(p, p.numpy()) for p in net.parameters() if not p.frozen]
-        self.epoch, self.row, self.found = 0, row, found
-
-    @staticmethod
-    def _rank(row: dict[str, float]) -> tuple[float, float]:
-        finite = bool(row) and np.isfinite(row["val_loss"])
-        return (row["val_accuracy"], -row["val_loss"]) if finite else (-np.inf, -np.inf)
-
-    def offer(self, epoch: int, row: dict[str, float], found: np.ndarray) -> None:
-        """Takes the network's weights if this epoch is the best, or if there is no validation to tell."""
-        if not row or self._rank(row) > self._rank(self.row):
-            self.epoch, self.row, self.found = epoch, row, found
-            for p, array in self._arrays:
-                np.copyto(array, p.data)
-
-    def restore(self) -> None:
-        """Gives the network the best weights."""
-        for p, array in self._arrays:
-            if not np.array_equal(p.data, array):
-                p.assign(array)
-
-
-def _count(name: str, value: Any) -> int:
-    """A whole number of at least 0; ArgumentError otherwise."""
-    try:
-        number = -1 if isinstance(value, (bool, np.bool_)) else operator.index(value)
-    except TypeError:
-        number = -1
-    if number < 0:
-        raise ArgumentError(f"Trainer: {name} must be a whole number of at least 0; got {value!r}")
-    return number
-
-
-def _class_weights(given: Any, data: Dataset) -> np.ndarray | None:
-    """Weights (K,) or None. "auto": pictures / (classes * pictures of the class), 1 where all are alike."""
-    if given is None:
-        return None
-    counts = np.array(list(data.counts("train").values()), np.float64)
-    if isinstance(given, str):
-        if given != "auto":
-            raise ArgumentError(f"Trainer: class_weight must be None, 'auto' or one number a class; got {given!r}")
-        return counts.sum() / (len(counts) * np.maximum(counts, 1))
-    try:
-        weights = np.asarray(given, np.float64)
-    except (TypeError, ValueError):
-        weights = np.empty(0)
-    if weights.shape != counts.shape or not np.all(np.isfinite(weights)) or np.any(weights <= 0):
-        raise ArgumentError(f"Trainer: class_weight must be {len(counts)} positive numbers, one a class; got {given!r}")
-    return weights
-
-
-def _line(row: dict[str, Any]) -> str:
-    text = f"epoch {row['epoch']}: loss {row['train_loss']:.3g}"
-    return text + (f", validation {row['val_accuracy']:.1%}" if "val_accuracy" in row else "")

@@ -16,6 +16,10 @@ import pytest
 import minitl as tl
 from minitl.cli.pretrain import read_idx
 from minitl.errors import DataError
+from minitl.train.loop import Loop
+
+REPORT = {"report.html", "curves.png", "confusion.png", "metrics.json", "weights.h5"}
+RUN = {"run.json", "pictures.csv", "features.h5", "checkpoint.h5", ".lock"}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +36,7 @@ def run_folder(tmp_path_factory, photos):
 
 def test_train_writes_the_report(run_folder):
     written = {path.name for path in run_folder.iterdir()}
-    assert written == {"report.html", "curves.png", "confusion.png", "metrics.json", "weights.h5"}
+    assert written == REPORT | RUN
     numbers = json.loads((run_folder / "metrics.json").read_text(encoding="utf-8"))
     assert len(numbers["history"]) == 3
 
@@ -209,11 +213,21 @@ def test_of_two_rates_for_a_layer_the_later_counts(photos):
 
 
 def test_a_loss_that_is_no_number_is_no_misuse(minitl, photos, tmp_path):
-    words = ("train", photos, "--weights", "small_vgg_mnist", "--out", tmp_path / "run", "--lr", "1e30")
+    words = ("train", photos, "--weights", "small_vgg_mnist", "--out", tmp_path / "run", "--lr", "1e38")
     outcome = minitl(*words, "--no-progress")
     assert outcome.status == 1
     assert "lower lr" in outcome.err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_loss_that_is_no_number_leaves_the_weights_of_the_epoch_before(minitl, monkeypatch, photos, tmp_path):
+    rows = iter([{"val_accuracy": 1.0, "val_loss": 0.1}, {"val_accuracy": 0.0, "val_loss": float("nan")}])
+    monkeypatch.setattr("minitl.train.loop.validate", lambda values, data: (next(rows), np.zeros(1)))
+    words = ("train", photos, "--weights", "small_vgg_mnist", "--out", tmp_path / "run", "--epochs", 3)
+    outcome = minitl(*words, "--no-progress")
+    assert outcome.status == 1
+    assert "of epoch 1 again, and they are in" in outcome.err
+    assert tl.load(tmp_path / "run" / "weights.h5").classes == ["flat", "rayé"]
 
 
 def test_the_weights_outlast_a_failing_evaluation(minitl, monkeypatch, photos, tmp_path):
@@ -223,7 +237,7 @@ def test_the_weights_outlast_a_failing_evaluation(minitl, monkeypatch, photos, t
     monkeypatch.setattr(tl.Trainer, "evaluate", fail)
     words = ("train", photos, "--weights", "small_vgg_mnist", "--out", tmp_path / "run", "--epochs", 1)
     assert minitl(*words, "--no-progress").status == 1
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["weights.h5"]
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"weights.h5"} | RUN
 
 
 HOSTILE = """
@@ -242,19 +256,19 @@ def test_a_training_survives_its_surroundings(photos, tmp_path):
         done = subprocess.run([sys.executable, "-c", HOSTILE, *words], stderr=full, stdout=full, env=surroundings)
     assert done.returncode == 1
     written = {path.name for path in (tmp_path / "run").iterdir()}
-    assert written == {"report.html", "curves.png", "confusion.png", "metrics.json", "weights.h5"}
+    assert written == REPORT | RUN
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_to_be_terminated_is_to_be_interrupted(minitl, monkeypatch, photos, tmp_path):
-    whole = tl.Trainer._epoch
+    whole = Loop._epoch
 
     def terminated(self, epoch, *others):
         if epoch == 2:
             os.kill(os.getpid(), signal.SIGTERM)
         return whole(self, epoch, *others)
 
-    monkeypatch.setattr(tl.Trainer, "_epoch", terminated)
+    monkeypatch.setattr(Loop, "_epoch", terminated)
     words = ("train", photos, "--weights", "small_vgg_mnist", "--out", tmp_path / "run", "--epochs", 3)
     outcome = minitl(*words, "--no-progress")
     assert outcome.status == 143

@@ -8,7 +8,7 @@ from minitl import functional as F
 from minitl.images import Preprocessing
 from minitl.nn import Network
 from minitl.train import Trainer
-from minitl.train.trainer import _Best
+from minitl.train.best import Best
 
 RNG = np.random.default_rng(0)
 SET = data.arrays(
@@ -92,7 +92,7 @@ def test_the_loss_is_weighted_and_smoothed_as_asked(settings):
 
 def test_of_two_epochs_equally_right_the_surer_one_is_best():
     net = network()
-    best = _Best(net, {"val_accuracy": 0.5, "val_loss": 1.0}, np.zeros(1))
+    best = Best(net, {"val_accuracy": 0.5, "val_loss": 1.0}, np.zeros(1))
     best.offer(1, {"val_accuracy": 0.5, "val_loss": 0.9}, np.zeros(1))
     assert best.epoch == 1
     best.offer(2, {"val_accuracy": 0.5, "val_loss": 0.95}, np.zeros(1))

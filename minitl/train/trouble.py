@@ -1,0 +1,48 @@
+"""A loss that is no number: where it came from, as far as that is cheaply found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..autograd import no_grad
+from ..data import Item
+from ..tensor import Parameter
+
+if TYPE_CHECKING:
+    from ..nn import Network
+
+
+def gradient_norm(parameters: Iterable[Parameter]) -> float:
+    """The Euclidean norm of all gradients together."""
+    total = 0.0
+    for p in parameters:
+        if p.grad is not None:
+            flat = p.grad.reshape(-1)
+            total += float(np.dot(flat, flat))
+    return total**0.5
+
+
+def origin(net: Network, items: Sequence[Item], values: np.ndarray, after: str, upto: str) -> str:
+    """What first turned into NaN or Inf: a picture's value at `after`, a parameter, or a layer's output; "" if none.
+
+    values: (n, …), those of `items` at node `after`. The layers are run once more, in inference mode.
+    """
+    for item, value in zip(items, values, strict=True):
+        if not np.all(np.isfinite(value)):
+            return f"the value of the picture {item.name!r} at {after!r}"
+    for name, owner in net.named_arrays().items():
+        if not np.all(np.isfinite(owner.data)):
+            return f"the numbers of {name}"
+    single = set(net.graph.bottlenecks())
+    given, value = after, values
+    for node in net.graph.segment(after, upto):
+        if node.name in single or node.name == upto:
+            with no_grad():
+                value = net.run(value, after=given, upto=node.name).data
+            given = node.name
+            if not np.all(np.isfinite(value)):
+                return f"the output of layer {node.name!r}"
+    return ""
