@@ -55,10 +55,10 @@ def theirs(data: tl.data.Dataset, seed: int, epochs: int) -> list[float]:
     net = tl.models.small_vgg(len(data.classes), classes=data.classes, seed=seed)
     model = torch_model(net)
     optimizer = torch.optim.SGD(model.parameters(), RATE, MOMENTUM, weight_decay=DECAY)
-    schedule = recipe().over(epochs)
     values = FrozenValues(net, augmentation=images.Augmentation.preset(AUGMENTATION), seed=seed)
     labels = [item.label for item in data.train]
     steps = -(-len(labels) // BATCH)
+    schedule = recipe().over(epochs, steps)
     test = [(items, torch.from_numpy(x)) for items, x in values.batches(data.val, 250)]
     found = []
     for epoch in range(1, epochs + 1):

@@ -15,12 +15,15 @@ from ..train import Trainer
 from ..weights import atomic
 from .page import page
 from .plots import confusion_plot, curves_plot
+from .preview import write_preview
 
 
 def write_report(
     source: Trainer | dict[str, Any], folder: str | os.PathLike[str], data: Dataset | None = None
 ) -> list[Path]:
     """Writes report.html, confusion.png and metrics.json, and for a Trainer also curves.png and weights.h5.
+
+    A Trainer that augments has augmentation.png too (see `write_preview`).
 
     source: a Trainer, whose validation pictures are evaluated (or training pictures where it has no others), or what
     `evaluate` returned. data: shows the pictures of wrong answers in the latter case; a Trainer knows its own. The
@@ -45,7 +48,11 @@ def write_report(
     contents = {f"{name}.png": png for name, png in plots.items()}
     contents["metrics.json"] = _metrics(result, details)
     contents["report.html"] = page(result, plots, data=data, **details).encode("utf-8", "replace")
-    return written + _write(Path(folder), contents, None)
+    written += _write(Path(folder), contents, None)
+    if isinstance(source, Trainer) and source.values.augmentation is not None:
+        preview = Path(folder) / "augmentation.png"
+        written.append(write_preview(source.data, source.values.augmentation, preview, seed=source.settings["seed"]))
+    return written
 
 
 def _metrics(result: dict[str, Any], details: dict[str, Any]) -> bytes:

@@ -21,13 +21,13 @@ NASTY = ["<script>alert(1)</script>", 'a$_b^$ & "c" 蜂']
 FILES = {"report.html", "curves.png", "confusion.png", "metrics.json", "weights.h5"}
 
 
-def trained(classes=NASTY, epochs=2):
+def trained(classes=NASTY, epochs=2, **settings):
     rng = np.random.default_rng(0)
     found = data.arrays(rng.integers(0, 256, (24, 8, 8, 3), np.uint8), np.arange(24) % len(classes), classes, val=0.5)
     net = nn.Sequential(
         nn.Flatten(), nn.Linear(192, len(classes)), input_shape=(3, 8, 8), preprocessing=Preprocessing()
     )
-    trainer = Trainer(net, found, progress=False)
+    trainer = Trainer(net, found, progress=False, **settings)
     if epochs:
         trainer.fit(epochs)
     return trainer
@@ -172,3 +172,10 @@ def test_confusion_of_any_size(count):
     png = confusion_plot(matrix.tolist(), [f"class number {i}" for i in range(count)])
     with Image.open(io.BytesIO(png)) as picture:
         assert max(picture.size) < 4000
+
+
+def test_what_augmentation_did_is_shown(tmp_path):
+    written = write_report(trained(augmentation="small"), tmp_path)
+    assert {path.name for path in written} == FILES | {"augmentation.png"}
+    with Image.open(tmp_path / "augmentation.png") as picture:
+        assert picture.format == "PNG"
