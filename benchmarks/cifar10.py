@@ -25,7 +25,7 @@ import minitl as tl
 from minitl import images, optim
 from minitl.data import FrozenValues, order
 
-RATE, MOMENTUM, DECAY, BATCH, AUGMENTATION = 0.05, 0.9, 5e-4, 64, "small"
+RATE, MOMENTUM, DECAY, BATCH, AUGMENTATION = 0.02, 0.9, 5e-4, 64, "small"
 
 
 def recipe() -> optim.OneCycleSchedule:

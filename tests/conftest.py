@@ -1,6 +1,7 @@
 """Settings that all tests share: how many cases hypothesis draws, and where real data lies."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,11 @@ for _profile, _examples in {"quick": 25, "deep": 250}.items():
         print_blob=True,
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+# A shell starts what runs in the background deaf to Ctrl-C, and so would be the tests of what Ctrl-C does.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
