@@ -35,16 +35,17 @@ def write_preview(
     path: str | os.PathLike[str],
     preprocessing: Preprocessing | None = None,
     pictures: int = 6,
-    variants: int = 8,
+    epochs: int = 8,
     seed: int = 0,
+    variants: int = 0,
 ) -> Path:
-    """Writes a PNG: a row a training picture, first as it is, then as in the epochs 1 to `variants` of a training.
+    """Writes a PNG: a row a training picture, first as it is, then as in the epochs 1 to `epochs` of a training.
 
     augmentation: or the name of a preset. preprocessing: show what the network gets, resized, cropped and with its
     channels, rather than the whole pictures. pictures: how many, chosen by a key of (seed, name), from all classes in
-    turn. seed: that of the training. Returns the path. Pictures that cannot be read are warned of and passed over.
-    Raises ArgumentError on settings that make no sense, DataError where no picture can be read or the file cannot be
-    written.
+    turn. seed, variants: those of the training. Returns the path. Pictures that cannot be read are warned of and
+    passed over. Raises ArgumentError on settings that make no sense, DataError where no picture can be read or the
+    file cannot be written.
     """
     if not isinstance(data, Dataset):
         raise DataError(f"write_preview: data must be a Dataset (tl.data.folder, …); got {type(data).__name__}")
@@ -54,13 +55,12 @@ def write_preview(
         raise ArgumentError(
             f"write_preview: augmentation must be an images.Augmentation or a preset's name; got {augmentation!r:.60}"
         )
-    pictures, variants = positive("write_preview: pictures", pictures), positive("write_preview: variants", variants)
+    pictures, epochs = positive("write_preview: pictures", pictures), positive("write_preview: epochs", epochs)
+    draws = [epoch % variants if variants else epoch for epoch in range(1, epochs + 1)]
     rows = []
     for item, picture in _readable(data, check_seed(seed)):
-        epochs = [
-            augmenting(augmentation, seed, epoch, preprocessing)(item, picture) for epoch in range(1, variants + 1)
-        ]
-        rows.append((item, [_shown(p, preprocessing) for p in (picture, *epochs)]))
+        augmented = [augmenting(augmentation, seed, draw, preprocessing)(item, picture) for draw in draws]
+        rows.append((item, [_shown(p, preprocessing) for p in (picture, *augmented)]))
         if len(rows) == pictures:
             break
     if not rows:

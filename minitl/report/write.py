@@ -17,6 +17,8 @@ from .page import page
 from .plots import confusion_plot, curves_plot
 from .preview import write_preview
 
+EPOCHS = 8  # of augmentation that are shown
+
 
 def write_report(
     source: Trainer | dict[str, Any], folder: str | os.PathLike[str], data: Dataset | None = None
@@ -51,7 +53,9 @@ def write_report(
     written += _write(Path(folder), contents, None)
     if isinstance(source, Trainer) and source.values.augmentation is not None:
         preview = Path(folder) / "augmentation.png"
-        written.append(write_preview(source.data, source.values.augmentation, preview, seed=source.settings["seed"]))
+        drawn = {"seed": source.values.seed, "variants": source.values.variants}
+        shown = min(source.values.variants or EPOCHS, EPOCHS)
+        written.append(write_preview(source.data, source.values.augmentation, preview, epochs=shown, **drawn))
     return written
 
 

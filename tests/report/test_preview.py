@@ -35,13 +35,13 @@ def columns(image, colour):
 
 
 def test_a_row_a_picture_the_original_first(tmp_path):
-    path = write_preview(plain(), Augmentation(flip=0.5), tmp_path / "p.png", pictures=3, variants=4)
+    path = write_preview(plain(), Augmentation(flip=0.5), tmp_path / "p.png", pictures=3, epochs=4)
     assert path == tmp_path / "p.png"
     image = pixels(path)
     assert [columns(image, colour) for colour in COLOURS] == [5, 5, 5]
     firsts = [np.flatnonzero((image == colour).all(axis=2).any(axis=1))[0] for colour in COLOURS]
     assert firsts == sorted(firsts)  # one of each class, in their order
-    dark = write_preview(plain(), Augmentation(brightness=1), tmp_path / "q.png", pictures=3, variants=4)
+    dark = write_preview(plain(), Augmentation(brightness=1), tmp_path / "q.png", pictures=3, epochs=4)
     assert [columns(pixels(dark), colour) for colour in COLOURS] == [1, 1, 1]
 
 
@@ -50,7 +50,7 @@ def test_the_same_as_in_training(tmp_path, monkeypatch):
     monkeypatch.setattr(preview, "_sheet", lambda data, augmentation, found: rows.extend(found) or b"")
     rng = np.random.default_rng(0)
     found = data.arrays(rng.integers(0, 256, (8, 12, 9, 3), np.uint8), np.arange(8) % 2, val=0)
-    write_preview(found, "photos", tmp_path / "p.png", pictures=5, variants=3, seed=7)
+    write_preview(found, "photos", tmp_path / "p.png", pictures=5, epochs=3, seed=7)
     assert [item.label for item, _ in rows] == [0, 1, 0, 1, 0]
     augmentation = Augmentation.preset("photos")
     for item, shown in rows:
@@ -79,7 +79,7 @@ def test_pictures_of_any_shape_and_name(tmp_path):
     ]
     found = data.Dataset(("<a>", "b" * 200), tuple(items), ())
     everything = Augmentation(rotate=20, crop=(0.5, 1), hue=0.1, erase=1, erase_scale=(0.05, 0.1), brightness=0.3)
-    height, width, _ = pixels(write_preview(found, everything, tmp_path / "p.png", variants=1)).shape
+    height, width, _ = pixels(write_preview(found, everything, tmp_path / "p.png", epochs=1)).shape
     assert 500 < height < 3000
     assert width < 1000
 
@@ -94,7 +94,7 @@ def test_unreadable_pictures_are_passed_over(tmp_path):
     items[0].source.unlink()
     items[2].source.write_bytes(b"")
     with pytest.warns(UserWarning, match="left out") as caught:
-        path = write_preview(found, "photos", tmp_path / "p.png", variants=1)
+        path = write_preview(found, "photos", tmp_path / "p.png", epochs=1)
     assert len(caught) == 2
     assert len(pixels(path)) > 2 * 1.4 * 144
     for item in items:
@@ -107,7 +107,7 @@ def test_refused(tmp_path):
     found = plain()
     for settings, match in (
         ({"pictures": 0}, "pictures must be a positive int"),
-        ({"variants": 1.5}, "variants must be a positive int"),
+        ({"epochs": 1.5}, "epochs must be a positive int"),
         ({"seed": -1}, "seed must be"),
         ({"augmentation": "best"}, "preset must be one of photos"),
         ({"augmentation": None}, "augmentation must be an images.Augmentation or a preset's name; got None"),
@@ -119,3 +119,14 @@ def test_refused(tmp_path):
     with pytest.raises(DataError, match="folder does not exist"):
         write_preview(found, "photos", tmp_path / "none" / "p.png")
     assert os.listdir(tmp_path) == []
+
+
+def test_variants_come_again_as_in_training(tmp_path, monkeypatch):
+    rows = []
+    monkeypatch.setattr(preview, "_sheet", lambda data, augmentation, found: rows.extend(found) or b"")
+    rng = np.random.default_rng(0)
+    found = data.arrays(rng.integers(0, 256, (4, 12, 9, 3), np.uint8), np.arange(4) % 2, val=0)
+    write_preview(found, "photos", tmp_path / "p.png", pictures=4, epochs=3, variants=2)
+    for _, (_, first, second, third) in rows:
+        assert np.array_equal(first, third)
+        assert not np.array_equal(first, second)
