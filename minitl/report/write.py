@@ -51,11 +51,14 @@ def write_report(
     contents["metrics.json"] = _metrics(result, details)
     contents["report.html"] = page(result, plots, data=data, **details).encode("utf-8", "replace")
     written += _write(Path(folder), contents, None)
-    if isinstance(source, Trainer) and source.values.augmentation is not None:
+    augmentation = source.values.augmentation if isinstance(source, Trainer) else None
+    if isinstance(source, Trainer) and augmentation is not None:
         preview = Path(folder) / "augmentation.png"
-        drawn = {"seed": source.values.seed, "variants": source.values.variants}
-        shown = min(source.values.variants or EPOCHS, EPOCHS)
-        written.append(write_preview(source.data, source.values.augmentation, preview, epochs=shown, **drawn))
+        values = source.values
+        shown = min(values.variants or EPOCHS, EPOCHS)
+        written.append(
+            write_preview(source.data, augmentation, preview, epochs=shown, seed=values.seed, variants=values.variants)
+        )
     return written
 
 
