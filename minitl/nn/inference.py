@@ -16,7 +16,7 @@ import numpy as np
 from .. import functional as F
 from .. import images
 from ..autograd import no_grad
-from ..errors import ArgumentError, DataError, GraphError, ShapeError
+from ..errors import ArgumentError, DataError, GraphError, ShapeError, WeightError
 from ..tensor import tensor
 from .graph import INPUT
 
@@ -123,7 +123,13 @@ def predict(net: Network, pictures: Any, topk: int, batch_size: int) -> list[lis
 def answers(net: Network, scores: np.ndarray, topk: int) -> list[list[Prediction]]:
     """The `topk` likeliest classes of each row of scores (N, K), likeliest first; ties go to the lower index."""
     found = []
-    for row in probabilities(net, scores):
+    shares = probabilities(net, scores)
+    if np.isnan(shares).any():
+        raise WeightError(
+            f"{net.name}: its scores are not numbers, so it has no answer; look for NaN and Inf in its weights "
+            "(minitl inspect), or get or train them again"
+        )
+    for row in shares:
         best = np.argsort(-row, kind="stable")[:topk]
         found.append([Prediction(int(i), net.classes[i] if net.classes else "", float(row[i])) for i in best])
     return found

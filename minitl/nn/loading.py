@@ -58,6 +58,9 @@ def load_parameters(
     if strict and not report.complete:
         raise WeightError(f"{net.name}: {report}; load with strict=False to take what fits")
     for name in report.loaded:
+        if name.endswith(".running_var") and not (offered[name] >= 0).all():
+            raise WeightError(f"{net.name}: {name} holds variances below 0 or NaN; get or convert the file again")
+    for name in report.loaded:
         arrays[name].assign(offered[name])
     return report
 

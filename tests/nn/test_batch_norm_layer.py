@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minitl import load, nn, no_grad, transfer
-from minitl.errors import ArgumentError, ShapeError
+from minitl.errors import ArgumentError, ShapeError, WeightError
 from minitl.images import Preprocessing
 
 SIZE = (3, 6, 5)
@@ -349,3 +349,12 @@ def test_settings_outside_their_domain(settings):
 def test_another_number_of_channels_is_named():
     with pytest.raises(ShapeError, match=r"layer 'bn1'.*expects 4 channels.*\(3, 6, 5\)"):
         nn.Sequential(("bn1", nn.BatchNorm2d(4)), input_shape=SIZE)
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.nan])
+def test_a_file_with_impossible_variances_is_refused(tmp_path, wrong):
+    net = nn.Sequential(("bn", nn.BatchNorm2d(3)), input_shape=(3, 4, 4))
+    net["bn.running_var"].assign(np.array([1.0, wrong, 1.0]))
+    net.save(tmp_path / "wrong.h5")
+    with pytest.raises(WeightError, match=r"bn\.running_var holds variances below 0 or NaN"):
+        load(tmp_path / "wrong.h5")

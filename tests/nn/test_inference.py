@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from minitl import nn
-from minitl.errors import ArgumentError, DataError, GraphError, ShapeError
+from minitl.errors import ArgumentError, DataError, GraphError, ShapeError, WeightError
 from minitl.images import Preprocessing
 
 
@@ -140,3 +140,10 @@ def test_numpy_numbers_serve_as_counts(net, pictures):
 def test_what_is_no_list_of_pictures(net, given):
     with pytest.raises(DataError, match="must be paths or one array"):
         net.predict(given)
+
+
+def test_scores_that_are_no_numbers_are_no_answer(net):
+    last = net.parameters()[-1]
+    last.assign(np.full(last.shape, np.nan))
+    with pytest.raises(WeightError, match="scores are not numbers"):
+        net.predict(np.zeros((1, 12, 12, 3), np.uint8))
