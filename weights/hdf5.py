@@ -237,8 +237,11 @@ def _described(dataset: h5py.Dataset) -> str:
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str], limit_bytes: int = LIMIT_BYTES) -> Iterator[Guard]:
-    """Open an HDF5 file to be read under guard; whatever goes wrong inside leaves as a WeightError naming it."""
+def opened(path: str | os.PathLike[str], limit_bytes: int = LIMIT_BYTES, damaged: str = DAMAGED) -> Iterator[Guard]:
+    """Open an HDF5 file to be read under guard; whatever goes wrong inside leaves as a WeightError naming it.
+
+    damaged: what to say of a file that HDF5 itself cannot read, with the remedy.
+    """
     path = Path(path)
     _recognised(path)
     try:
@@ -248,7 +251,7 @@ def opened(path: str | os.PathLike[str], limit_bytes: int = LIMIT_BYTES) -> Iter
         raise
     except (Exception, RecursionError) as error:  # h5py raises nearly every type there is on a damaged file
         reason = (str(error).strip("'").splitlines() or [type(error).__name__])[0]  # KeyError quotes its text
-        raise WeightError(f"{path}: cannot be read as HDF5 ({reason}); {DAMAGED}") from error
+        raise WeightError(f"{path}: cannot be read as HDF5 ({reason}); {damaged}") from error
 
 
 def walk(guard: Guard, group: h5py.Group | None = None, depth: int = 4) -> Iterator[tuple[str, h5py.Dataset]]:

@@ -78,7 +78,8 @@ def batch_norm(
         if batch_kernel.values(x.shape) < 2:
             raise ShapeError(
                 f"batch_norm: training needs more than one value per channel to have a variance; x of shape {x.shape} "
-                "has one; pass at least two pictures, or freeze the layer so that it uses its running statistics"
+                "has one; pass at least two pictures (in training, by a batch_size that leaves no single one over), or "
+                "freeze the layer, which then uses its running statistics"
             )
         y = apply(BatchNorm, x, weight, bias, mean, var, eps=eps, training=True)
         return y, mean, var

@@ -61,7 +61,7 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
 def read(path: Path) -> Checkpoint:
     """Reads a checkpoint, trusting nothing in it; WeightError, with the remedy, where it is not as it was written."""
     size = path.stat().st_size if path.is_file() else 0  # nothing is compressed, so the arrays take no more
-    with hdf5.opened(path, max(size, hdf5.LIMIT_BYTES)) as guard:
+    with hdf5.opened(path, max(size, hdf5.LIMIT_BYTES), EDITED) as guard:
         found = guard.text(guard.file, "format")
         if found != FORMAT:
             what = "states no format" if found is None else f"has format {found!r:.60}"

@@ -103,7 +103,10 @@ class Settings:
     def make_optimizer(self, parameters: Sequence[Parameter], lr: float) -> Any:
         """The optimizer of these parameters at base rate `lr`."""
         if callable(self.optimizer):
-            return self.optimizer(parameters, lr)
+            made = self.optimizer(parameters, lr)
+            if not isinstance(made, optim.Optimizer):
+                raise ArgumentError(f"Trainer: optimizer must return an optim.Optimizer; got {made!r:.60}")
+            return made
         options: dict[str, Any] = {"lr": lr, "weight_decay": self.weight_decay}
         if self.momentum is not None:
             options["momentum"] = self.momentum
@@ -117,7 +120,7 @@ class Settings:
             "weight_decay": self.weight_decay,
         }
         if callable(self.optimizer):
-            named = {"optimizer": {**self.optimizer([], 1.0).settings, "lr": None}}
+            named = {"optimizer": {**self.make_optimizer([], 1.0).settings, "lr": None}}
         weights = None if self.class_weight is None else [float(w) for w in self.class_weight]
         augmentation = None if self.augmentation is None else self.augmentation.to_dict()
         return {

@@ -326,6 +326,13 @@ def test_a_byte_changed_anywhere_is_refused(small, begun):
             assert all(found.arrays[name].tobytes() == array.tobytes() for name, array in whole.arrays.items())
 
 
+def test_a_file_cut_short_says_what_to_do(small, begun):
+    path = begun / "checkpoint.h5"
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(WeightError, match=r"checkpoint\.h5: cannot be read.*remove it to start the training anew"):
+        small.trainer(small.network().freeze("conv1"), folder=begun).resume()
+
+
 @pytest.mark.parametrize(
     ("edit", "words"),
     [

@@ -27,6 +27,7 @@ pytestmark = [
         ({"optimizer": optim.SGD, "momentum": 0.9}, r"momentum=0.9 means nothing to an optimizer of your own"),
         ({"optimizer": optim.SGD, "lr": None}, r"an optimizer of your own needs lr="),
         ({"optimizer": lambda p, lr: optim.SGD(p, lr, nesterov=True)}, r"nesterov=True needs a momentum"),
+        ({"optimizer": lambda p, lr: None}, r"optimizer must return an optim.Optimizer; got None"),
         ({"optimizer": "adagrad"}, r"one of sgd, adam, adamw, rmsprop, or a callable"),
         ({"accumulate": 0}, r"accumulate must be a positive int; got 0"),
         ({"clip_norm": 0}, r"clip_norm must be above 0, or None; got 0"),
