@@ -72,13 +72,7 @@ def _load(path: Path, name: str) -> np.ndarray:
 
 def is_hdf5(path: Path) -> bool:
     """Whether a file begins as HDF5 files do; False for what is no file."""
-    if not path.is_file():
-        return False
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(SIGNATURE)) == SIGNATURE
-    except OSError as error:
-        raise DataError(f"{path}: cannot be opened ({error.strerror or error}); check its permissions") from error
+    return stored.begins_with(path, SIGNATURE)
 
 
 @contextmanager

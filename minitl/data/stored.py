@@ -26,6 +26,17 @@ LEFT_OUT = ("x_test", "test_images")
 CLASSES = "classes"
 
 
+def begins_with(path: Path, signature: bytes) -> bool:
+    """Whether a file begins with these bytes; False for what is no file."""
+    if not path.is_file():
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(signature)) == signature
+    except OSError as error:
+        raise DataError(f"{path}: cannot be opened ({error.strerror or error}); check its permissions") from error
+
+
 @dataclass(frozen=True)
 class StoredPicture(Item):
     """A picture inside a file, read when its turn comes: the uint8 values of `shape` at `offset` of the file.
