@@ -1,8 +1,8 @@
 """Turns a folder of pictures and a weight file into a classifier, and writes a report with its weights.
 
-PHOTOS holds one folder a class, or train/ and val/ with one folder a class each; or it is a table (.csv) of files and
-their labels, or a file of arrays (.npz, .h5). The classifier of the weight file
-is replaced by a new head for these classes; all else is frozen unless --freeze, --freeze-upto or --unfreeze say
+PHOTOS holds one folder a class, or train/ and val/ with one folder a class each; or it is a table (.csv, UTF-8) with
+the columns file and class, and split if need be; or a file of arrays x and y (.npz, .h5). The classifier of the weight
+file is replaced by a new head for these classes; all else is frozen unless --freeze, --freeze-upto or --unfreeze say
 otherwise. Patterns are layer names with * for any characters, such as 'conv5_*'.
 
 The run is kept in the folder --out while it trains: whatever ends it early, 'minitl resume' goes on with it to the
@@ -77,7 +77,10 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
         "--ema", type=common.at_least(0, float, 1), metavar="DECAY", help="keep the moving average of the weights"
     )
     how.add_argument(
-        "--early-stopping", type=common.at_least(1), metavar="EPOCHS", help="stop after so many without a better one"
+        "--early-stopping",
+        type=common.at_least(1),
+        metavar="EPOCHS",
+        help="stop after so many without a better one (higher accuracy, or the same and a lower loss)",
     )
     rate = parser.add_argument_group("schedule of the learning rate")
     rate.add_argument("--schedule", choices=SCHEDULES, help="default: constant")

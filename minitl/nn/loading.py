@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .graph import Graph
     from .network import Network
 
+NEVER_NEGATIVE = (".running_var", ".batches")  # variances, and how many batches a mean is of
+
 
 @dataclass(frozen=True)
 class LoadReport:
@@ -58,8 +60,8 @@ def load_parameters(
     if strict and not report.complete:
         raise WeightError(f"{net.name}: {report}; load with strict=False to take what fits")
     for name in report.loaded:
-        if name.endswith(".running_var") and not (offered[name] >= 0).all():
-            raise WeightError(f"{net.name}: {name} holds variances below 0 or NaN; get or convert the file again")
+        if name.endswith(NEVER_NEGATIVE) and not (offered[name] >= 0).all():
+            raise WeightError(f"{net.name}: {name} holds numbers below 0 or NaN; get or convert the file again")
     for name in report.loaded:
         arrays[name].assign(offered[name])
     return report

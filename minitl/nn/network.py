@@ -253,8 +253,10 @@ class Network:
 
     def freeze_backbone(self) -> Network:
         """Freezes everything but the new head (or, without one, but the last layer that has parameters)."""
-        last = next(reversed(self.named_parameters())).rpartition(".")[0]
-        head = set(self.head) or {last}
+        parameters = list(self.named_parameters())
+        if not parameters:
+            raise GraphError(f"{self.name}: has no layer with parameters, so there is no backbone to freeze")
+        head = set(self.head) or {parameters[-1].rpartition(".")[0]}
         for name, p in self._arrays.items():
             p.frozen = name.rpartition(".")[0] not in head
         return self
@@ -374,7 +376,10 @@ class Network:
         return net
 
     def save(self, path: str | Path, dtype: str = "float32") -> None:
-        """Writes a weight file, beside and then renamed into place. dtype: "float32" or "float16" as stored."""
+        """Writes a weight file, beside and then renamed into place. dtype: "float32" or "float16" as stored.
+
+        What is frozen, and at which multiple of the base rate a layer learns, is not stored.
+        """
         schema.write(path, self.to_file(), dtype=dtype)
 
     def __repr__(self) -> str:

@@ -18,6 +18,7 @@ from .schedules import (
     StepSchedule,
     WarmUp,
     make_schedule,
+    plain,
 )
 from .sgd import SGD
 
@@ -41,4 +42,5 @@ __all__ = [
     "clip_grad_norm",
     "clip_grad_value",
     "make_schedule",
+    "plain",
 ]

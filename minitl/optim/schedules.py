@@ -15,8 +15,16 @@ from .checks import number, positive
 ROUNDING = 1e-9  # of the training: fractions of an epoch add up to it but for their last bits
 
 
+def plain(value: Any) -> Any:
+    """A setting as JSON can hold it: plain values as they are, all else as its text."""
+    return value if value is None or isinstance(value, (bool, int, float, str)) else repr(value)
+
+
 class Schedule:
-    """What all schedules share. One of one's own is a subclass with `rate`, and `settings` where it has any."""
+    """What all schedules share. One of one's own is a subclass with `rate`.
+
+    By its `settings`, which are its attributes unless it says otherwise, a run that is resumed knows it again.
+    """
 
     name: ClassVar[str] = ""
 
@@ -32,7 +40,8 @@ class Schedule:
     @property
     def settings(self) -> dict[str, Any]:
         """What it was made with, as plain JSON values, for `make_schedule`; "schedule" is its name."""
-        return {"schedule": self.name or type(self).__name__}
+        made = {name: plain(value) for name, value in vars(self).items() if not name.startswith("_")}
+        return {"schedule": self.name or type(self).__name__, **made}
 
     def over(self, epochs: float, steps: int | None = None) -> Schedule:
         """This schedule for a training of `epochs` epochs in all, of `steps` optimizer steps each, where known.

@@ -143,8 +143,12 @@ class Settings:
 
 
 def schedule_json(schedule: Any) -> dict[str, Any]:
-    """The settings of a schedule, or the name of its class where it states none."""
-    return dict(getattr(schedule, "settings", {"schedule": type(schedule).__name__}))
+    """The settings of a schedule; of one that states none, the name of its class and what it was made with."""
+    stated = getattr(schedule, "settings", None)
+    if stated is None:
+        made = {name: optim.plain(value) for name, value in getattr(schedule, "__dict__", {}).items()}
+        stated = {"schedule": type(schedule).__name__, **made}
+    return dict(stated)
 
 
 def count(name: str, value: Any) -> int:

@@ -192,7 +192,8 @@ class Trainer:
     def resume(self, epochs: int | None = None) -> History:
         """Goes on with the fit that the folder's checkpoint belongs to, to the same bits as if nothing had happened.
 
-        epochs: train on to so many in all, more than were asked for at first. A training that is finished is not
+        epochs: train on to so many in all, more than were asked for at first; a schedule as long as the training is
+        stretched to the new length, from where it is. A training that is finished is not
         trained: the network gets its weights, and the history is returned. Where the fit was killed before its first
         checkpoint it starts anew. Raises ArgumentError, DataError or WeightError, naming the first difference, where
         network, data or settings are not those of the run, and for a checkpoint that is damaged.

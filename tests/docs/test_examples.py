@@ -34,7 +34,7 @@ PRINTED = {  # what tells that an example did its work
     "A layer": "scale.weight",
     "A network": "(2, 10)",
     "A source of data": "cats",
-    "A version of an op": "calls agree",
+    "A version of an op": "from the truth",  # the fault, which is found every time
 }
 
 

@@ -356,5 +356,21 @@ def test_a_file_with_impossible_variances_is_refused(tmp_path, wrong):
     net = nn.Sequential(("bn", nn.BatchNorm2d(3)), input_shape=(3, 4, 4))
     net["bn.running_var"].assign(np.array([1.0, wrong, 1.0]))
     net.save(tmp_path / "wrong.h5")
-    with pytest.raises(WeightError, match=r"bn\.running_var holds variances below 0 or NaN"):
+    with pytest.raises(WeightError, match=r"bn\.running_var holds numbers below 0 or NaN"):
         load(tmp_path / "wrong.h5")
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.nan])
+def test_a_file_with_an_impossible_count_of_batches_is_refused(wrong):
+    net = nn.Sequential(("bn", nn.BatchNorm2d(3, momentum=None)), input_shape=(3, 4, 4))
+    state = net.state()
+    state["bn"]["batches"][...] = wrong
+    with pytest.raises(WeightError, match=r"bn\.batches holds numbers below 0 or NaN"):
+        net.load_state(state)
+
+
+def test_a_layer_drawn_anew_forgets_its_statistics():
+    net = network().draw(["bn1"], seed=0)
+    assert not net["bn1.running_mean"].data.any()
+    assert (net["bn1.running_var"].data == 1).all()
+    assert net["bn2.running_mean"].data.any()

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from minitl import functional as F
 from minitl import nn, tensor
 from minitl.errors import ArgumentError, GraphError, ShapeError
 from minitl.nn.layers import INFERENCE, Layer
@@ -32,6 +34,7 @@ LAYERS = [
     (nn.LocalResponseNorm(3, alpha=0.1, beta=0.5, k=2), (7, 3, 5)),
     (nn.ReLU(), (4, 3, 3)),
     (nn.LeakyReLU(0.2), (4, 3, 3)),
+    (nn.LeakyReLU(-1), (4, 3, 3)),
     (nn.Sigmoid(), (4, 3, 3)),
     (nn.Tanh(), (4,)),
     (nn.GELU(), (4, 3, 3)),
@@ -58,6 +61,29 @@ def test_attributes_survive_json(layer, shape):
     again = Layer.from_attributes(layer.op, json.loads(json.dumps(layer.attributes())), "here")
     assert again == layer
     assert hash(again) == hash(layer)
+
+
+@pytest.mark.parametrize(
+    ("layer", "function"),
+    [
+        (nn.AvgPool2d, F.avg_pool2d),
+        (nn.BatchNorm2d, F.batch_norm),
+        (nn.Conv2d, F.conv2d),
+        (nn.GELU, F.gelu),
+        (nn.LeakyReLU, F.leaky_relu),
+        (nn.LocalResponseNorm, F.local_response_norm),
+        (nn.MaxPool2d, F.max_pool2d),
+        (nn.Pad2d, F.pad),
+    ],
+)
+def test_what_is_left_out_is_as_in_functional(layer, function):
+    def options(of):
+        return {p.name: p.default for p in signature(of).parameters.values() if p.default is not p.empty}
+
+    ours, theirs = options(layer), options(function)
+    shared = (ours.keys() & theirs.keys()) - {"bias"}  # a flag here, an array there
+    assert shared
+    assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
 
 
 @pytest.mark.parametrize(
@@ -94,6 +120,15 @@ def test_attributes_survive_json(layer, shape):
 def test_nonsense_is_refused(make):
     with pytest.raises(ArgumentError):
         make()
+
+
+def test_a_number_outside_its_domain_is_told_the_domain():
+    with pytest.raises(ArgumentError, match=r"Pad2d: value must be a finite number; got inf"):
+        nn.Pad2d(1, value=float("inf"))
+    with pytest.raises(ArgumentError, match=r"momentum must be a finite number of at least 0 and at most 1; got 2"):
+        nn.BatchNorm2d(3, momentum=2)
+    with pytest.raises(ArgumentError, match=r"alpha must be a finite number of at least 0; got -1"):
+        nn.LocalResponseNorm(5, alpha=-1)
 
 
 def test_concat_names_the_axes_that_differ():

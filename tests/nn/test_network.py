@@ -112,6 +112,11 @@ def test_the_backbone_is_all_but_the_head(make):
     assert layers(frozen(make(head=["right", "fc"]).freeze("head"))) == ["right", "fc"]
 
 
+def test_without_parameters_there_is_no_backbone():
+    with pytest.raises(GraphError, match="no layer with parameters"):
+        nn.Sequential(nn.ReLU()).freeze_backbone()
+
+
 def test_frozen_parameters_get_no_gradient(net, x):
     net.freeze("left", "fc.bias")
     net(x).sum().backward()

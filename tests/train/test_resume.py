@@ -326,6 +326,29 @@ def test_a_byte_changed_anywhere_is_refused(small, begun):
             assert all(found.arrays[name].tobytes() == array.tobytes() for name, array in whole.arrays.items())
 
 
+class Triangle(optim.Schedule):
+    def __init__(self, period):
+        self.period = period
+
+    def rate(self, base, epoch):
+        return base * (1 + epoch % self.period)
+
+
+class Plain:
+    def __init__(self, period):
+        self.period = period
+
+    rate = Triangle.rate
+
+
+@pytest.mark.parametrize("kind", [Triangle, Plain])
+def test_a_schedule_of_ones_own_is_known_again(small, tmp_path, kind):
+    small.trainer(schedule=kind(3.0), folder=tmp_path / "run").fit(1)
+    assert len(small.trainer(schedule=kind(3.0), folder=tmp_path / "run").resume(2)) == 2
+    with pytest.raises(ArgumentError, match=r"schedule.*period"):
+        small.trainer(schedule=kind(7.0), folder=tmp_path / "run").resume(3)
+
+
 def test_a_file_cut_short_says_what_to_do(small, begun):
     path = begun / "checkpoint.h5"
     path.write_bytes(path.read_bytes()[:500])

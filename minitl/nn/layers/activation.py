@@ -33,7 +33,7 @@ class LeakyReLU(Elementwise):
 
     def __post_init__(self) -> None:
         make_plain(self)
-        check_number(self, "negative_slope", 0, float("inf"))
+        check_number(self, "negative_slope", -float("inf"), float("inf"))
 
     def forward(self, *inputs: Tensor, parameters: Mapping[str, Tensor], mode: Mode, stream: int) -> Tensor:
         return F.leaky_relu(inputs[0], self.negative_slope)

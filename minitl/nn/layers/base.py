@@ -85,7 +85,10 @@ class Layer:
         return {}
 
     def buffer_shapes(self) -> dict[str, Shape]:
-        """Shapes by role of the arrays that `forward` keeps up to date and no optimizer trains (running statistics)."""
+        """Shapes by role of the arrays that `forward` keeps up to date and no optimizer trains (running statistics).
+
+        `forward` moves one by its `assign(array)`, and only where mode.training is set and its `frozen` is not.
+        """
         return {}
 
     def array_shapes(self) -> dict[str, Shape]:
@@ -150,10 +153,9 @@ def check_number(layer: Any, name: str, least: float, most: float) -> None:
     value = getattr(layer, name)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not least <= value <= most or abs(value) == np.inf:
-        upto = "" if most == np.inf else f" and at most {most:g}"
-        raise ArgumentError(
-            f"{type(layer).__name__}: {name} must be a finite number of at least {least:g}{upto}; got {value!r}"
-        )
+        bounds = [f"at least {least:g}"] * (least > -np.inf) + [f"at most {most:g}"] * (most < np.inf)
+        domain = f" of {' and '.join(bounds)}" if bounds else ""
+        raise ArgumentError(f"{type(layer).__name__}: {name} must be a finite number{domain}; got {value!r}")
     object.__setattr__(layer, name, float(value))
 
 
