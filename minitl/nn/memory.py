@@ -125,6 +125,7 @@ class _Walk:
             made = 0 if handed_on else sum(self.numbers[name] for name in wanted)
             if isinstance(node.layer, Conv2d) and "output" in node.layer.keeps:
                 made += self.numbers[node.name]  # the gradient of what was rectified
+            made += node.layer.temporaries * self.numbers[node.name]
             gradients += self.trained[node.name]
             alive = sum(self.numbers[name] for name in {grad, *pending.values()})
             now = self._held(outside) + alive + made + gradients

@@ -118,6 +118,7 @@ SHARE = 0.15  # how far the prediction may be from what is measured
         ("squeezenet1_0_caffe", "inference", 8, ""),
         ("squeezenet1_0_caffe", "training", 4, ""),
         ("small_vgg", "training", 256, ""),
+        ("lenet5", "training", 1024, ""),
         ("resnet18", "inference", 16, ""),
         ("resnet18", "training", 4, ""),
         ("alexnet_caffe", "training", 4, "pool5"),

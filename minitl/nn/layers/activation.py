@@ -55,6 +55,7 @@ class Tanh(Elementwise):
     """The hyperbolic tangent."""
 
     op: ClassVar[str] = "tanh"
+    temporaries: ClassVar[int] = 1
     keeps: ClassVar[tuple[str, ...]] = ("output",)
 
     def forward(self, *inputs: Tensor, parameters: Mapping[str, Tensor], mode: Mode, stream: int) -> Tensor:
@@ -66,6 +67,7 @@ class GELU(Elementwise):
     """x times the normal distribution's share below x; approximate: "none" or "tanh" (Hendrycks & Gimpel 2016)."""
 
     op: ClassVar[str] = "gelu"
+    temporaries: ClassVar[int] = 2
     keeps: ClassVar[tuple[str, ...]] = ("inputs",)
     approximate: str = "none"
 

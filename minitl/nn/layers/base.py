@@ -51,12 +51,14 @@ class Layer:
 
     op: the name in weight files; defining a subclass with a new `op` makes it loadable. keeps: what is kept for its
     gradient, of "inputs", "inputs if trained" (those of a layer with frozen parameters are let go), "output" and
-    "scratch". Subclasses are frozen dataclasses whose fields are JSON values, and define `forward` and
-    `output_shape`, and `parameter_shapes` (`buffer_shapes`) and `initializers` if they have arrays.
+    "scratch". temporaries: how many arrays of its output's size its gradient makes on the way, besides its result.
+    Subclasses are frozen dataclasses whose fields are JSON values, and define `forward` and `output_shape`, and
+    `parameter_shapes` (`buffer_shapes`) and `initializers` if they have arrays.
     """
 
     op: ClassVar[str] = ""
     keeps: ClassVar[tuple[str, ...]] = ("inputs", "output")
+    temporaries: ClassVar[int] = 0
     _known: ClassVar[dict[str, type[Layer]]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:

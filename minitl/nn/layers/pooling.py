@@ -57,6 +57,7 @@ class AvgPool2d(Layer):
     """Mean of each window; arguments as in functional.avg_pool2d."""
 
     op: ClassVar[str] = "avg_pool2d"
+    temporaries: ClassVar[int] = 1
     keeps: ClassVar[tuple[str, ...]] = ()
     kernel_size: Any
     stride: Any = None
