@@ -120,6 +120,8 @@ def replace_head(net: Network, classes: Iterable[str], head: str = "auto", seed:
 
 
 def _read(path: str | os.PathLike[str], verify: bool = False) -> schema.WeightFile:
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentError(f"load: path must be that of a weight file, or a known name; got {path!r:.60}")
     if Path(path).suffix.lower() in _ELSEWHERE:
         raise WeightError(
             f"{os.fspath(path)}: only minitl's own weight files (.h5) load; put the arrays into HDF5 under their own "
@@ -129,6 +131,8 @@ def _read(path: str | os.PathLike[str], verify: bool = False) -> schema.WeightFi
 
 
 def _checked_classes(classes: Iterable[str]) -> list[str]:
+    if not isinstance(classes, Iterable):
+        raise ArgumentError(f"classes must be a list of names; got {classes!r:.60}")
     names: list[Any] = [classes] if isinstance(classes, (str, bytes)) else list(classes)
     for name in names:
         if not isinstance(name, str) or not name.strip():

@@ -295,3 +295,13 @@ def test_hashes_are_checked_on_demand(tmp_path):
 def test_a_seed_for_a_new_head_is_checked(small):
     with pytest.raises(ArgumentError, match="seed must be"):
         transfer.replace_head(small, CLASSES, seed=-1)
+
+
+def test_arguments_of_another_kind(alexnet):
+    for path in (None, 3, b"x.h5"):
+        with pytest.raises(ArgumentError, match="load: path must be that of a weight file"):
+            tl.load(path)
+    with pytest.raises(WeightError, match="cannot be reached"):
+        tl.load("x" * 5000)
+    with pytest.raises(ArgumentError, match="classes must be a list of names"):
+        transfer.replace_head(alexnet, 3)

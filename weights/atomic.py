@@ -32,8 +32,7 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview) -> No
     See `replacing`; but what is there and is no file (a device, a pipe) is written into as it stands. Raises
     WeightError with the path and the remedy if that fails; the old file then still stands.
     """
-    mode = _mode(path)
-    if mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+    if _is_special(_mode(path)):
         _write_into(path, content)
         return
     with replacing(path) as file:
@@ -46,9 +45,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     It is a hidden file in the same folder, whose bytes are forced to the disk before it is renamed. A link is
     followed, and a file that was there keeps its mode. Whatever goes wrong, the old file stands and the new one goes;
-    OSError and ValueError leave as a WeightError with the path and the remedy.
+    OSError and ValueError leave as a WeightError with the path and the remedy. A device or a pipe is never replaced.
     """
     mode = _mode(path)
+    if _is_special(mode):
+        raise WeightError(f"{os.fspath(path)}: is no regular file, so it is not replaced; choose another path")
     target = Path(os.path.realpath(path))
     beside = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
     try:
@@ -75,6 +76,11 @@ def _mode(path: str | os.PathLike[str]) -> int | None:
         return os.stat(path).st_mode
     except (OSError, ValueError):
         return None  # nothing there yet, or nothing that can be: then opening it says so
+
+
+def _is_special(mode: int | None) -> bool:
+    """Whether that is the mode of a device, a pipe or a socket."""
+    return mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def _write_into(path: str | os.PathLike[str], content: bytes | memoryview) -> None:

@@ -64,8 +64,11 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     if name in here:
         return here[name]
     path = Path(name)
-    if path.is_file():
-        return path
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:  # a name too long, or a folder on the way that may not be entered
+        raise WeightError(f"{name}: cannot be reached ({error.strerror}); check the path") from error
     if path.is_dir():
         raise WeightError(f"{name}: is a folder, not a weight file; give the path of an .h5 file")
     if path.exists():

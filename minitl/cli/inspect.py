@@ -43,7 +43,7 @@ def _facts(path: Path, file: schema.WeightFile) -> dict[str, Any]:
         "bytes": path.stat().st_size,
         "verified": True,
         "network": file.network["name"],
-        "input_shape": file.network["input_shape"],
+        "input_shape": file.network.get("input_shape"),
         "origin": file.origin,
         "license": file.license,
         "classes": file.classes,
@@ -59,7 +59,7 @@ def _text(path: Path, file: schema.WeightFile) -> str:
     facts = [
         ("file", f"{path} ({size / 1e6:.2f} MB)" if size >= 1e5 else f"{path} ({size:,} bytes)"),
         ("hashes", "all verified"),
-        ("network", f"{file.network['name']} for input {'x'.join(map(str, file.network['input_shape']))} (C x H x W)"),
+        ("network", f"{file.network['name']} for input {_input(file.network.get('input_shape'))}"),
         ("numbers", f"{_numbers(file):,}"),
         ("origin", file.origin or "not stated"),
         ("licence", file.license or "not stated"),
@@ -74,9 +74,15 @@ def _text(path: Path, file: schema.WeightFile) -> str:
     return f"{common.table(facts)}\n\n{common.table(layers, ('layer', 'op', 'arrays'))}"
 
 
+def _input(shape: list[int] | None) -> str:
+    if shape is None:
+        return "of a size that is not stated"
+    return "x".join(map(str, shape)) + (" (C x H x W)" if len(shape) == 3 else "")
+
+
 def _classes(classes: list[str] | None, most: int = 5) -> str:
     if classes is None:
-        return "none: features only"
+        return "no names"
     shown = "; ".join(classes[:most])
     return f"{len(classes)}: {shown}{'; …' if len(classes) > most else ''}"
 

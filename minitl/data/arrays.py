@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import DataError
 from .content import announce
 from .dataset import Dataset, Item, check_fraction, check_seed, divide, in_order, require_pictures
+from .labels import as_names
 
 MOST_UNNAMED = 1000  # classes that labels alone may stand for where there are fewer pictures
 
@@ -37,10 +38,17 @@ def arrays(
 
 
 def _items(prefix: str, name: str, x: Any, y: Any) -> list[Item]:
-    x, labels = np.asarray(x), np.asarray(y)
+    x, labels = _array(name, x), _array(f"the labels of {name}", y)
     check_pictures("arrays", name, x.dtype, x.shape)
     labels = checked_labels("arrays", name, len(x), labels)
     return [Item(f"{prefix}{i:06d}", int(label), x[i]) for i, label in enumerate(labels)]
+
+
+def _array(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # rows of different lengths
+        raise DataError(f"arrays: {name} cannot be made one array ({error}); make all of one shape") from error
 
 
 def check_pictures(where: str, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
@@ -86,7 +94,7 @@ def numbered(
             f"{where}: label {highest} stands for {highest + 1} classes, but there are only {count} "
             "pictures; number the classes from 0 without gaps, or name them with classes="
         )
-    names = tuple(map(str, range(highest + 1))) if classes is None else tuple(map(str, classes))
+    names = tuple(map(str, range(highest + 1))) if classes is None else tuple(as_names(classes))
     if highest >= len(names):
         raise DataError(f"{where}: label {highest} has no name; classes names only {len(names)} ({', '.join(names)})")
     train, held = divide(train, share, seed) if held is None else (in_order(train), in_order(held))

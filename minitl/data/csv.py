@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from ..errors import DataError
 from .content import announce
 from .dataset import Dataset, Item, check_fraction, check_path, check_seed, divide, in_order, require_pictures
-from .labels import meant, require_unlike
+from .labels import as_names, meant, require_unlike
 from .scan import Skipped, readable
 from .table import Row, Table
 
@@ -56,7 +56,7 @@ def csv(
         names = sorted({row.label for row in labelled})
         require_unlike(str(file), names, "write them alike")
     else:
-        names = list(classes)
+        names = as_names(classes)
         _require_known(file, labelled, names)
     rows = _distinct(labelled, base, skipped)
     labels = {name: i for i, name in enumerate(names)}

@@ -194,10 +194,15 @@ class Dataset:
 
 
 def check_path(source: str, path: Any) -> Path:
-    """`path` as a Path; DataError if it is none."""
+    """`path` as a Path; DataError if it is none, or the system refuses to look there."""
     if not isinstance(path, (str, os.PathLike)):
         raise DataError(f"{source}: path must be the path of a file or folder; got {type(path).__name__}")
-    return Path(path)
+    found = Path(path)
+    try:
+        found.exists()
+    except OSError as error:  # a name too long, or a folder on the way that may not be entered
+        raise DataError(f"{found}: cannot be reached ({error.strerror}); check the path") from error
+    return found
 
 
 def check_fraction(val: Any) -> float:

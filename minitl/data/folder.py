@@ -10,7 +10,7 @@ from .. import images
 from ..errors import DataError
 from .content import announce
 from .dataset import Dataset, Item, check_fraction, check_path, check_seed, divide, in_order, require_pictures
-from .labels import is_text, meant, require_unlike
+from .labels import as_names, is_text, meant, require_unlike
 from .scan import Skipped, readable
 
 TRAIN_NAMES = ("train",)
@@ -127,7 +127,8 @@ def _class_names(root: Path, folders: Sequence[str], classes: Sequence[str] | No
     if classes is None:
         _require_unlike(root, folders)
         return list(folders)
-    names, known, there = list(classes), set(classes), set(folders)
+    names = as_names(classes)
+    known, there = set(names), set(folders)
     unknown = [name for name in folders if name not in known]
     if unknown:
         raise DataError(

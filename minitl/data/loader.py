@@ -16,7 +16,7 @@ from itertools import islice
 import numpy as np
 from PIL import Image
 
-from ..errors import DataError
+from ..errors import ArgumentError, DataError
 from ..images import Augmentation, Preprocessing
 from .dataset import Item, key
 
@@ -70,6 +70,9 @@ def load(
     raised here as DataError with the picture's name. workers: 0 decodes in the calling thread. augment: a function of
     (item, picture (H, W, 3) uint8 RGB) that returns such a picture, called before the preprocessing (`augmenting`).
     """
+
+    if isinstance(workers, bool) or not isinstance(workers, (int, np.integer)):
+        raise ArgumentError(f"load: workers must be a whole number; got {workers!r:.60}")
 
     def prepare(item: Item) -> np.ndarray:
         picture = item.picture()

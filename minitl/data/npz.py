@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -24,18 +23,6 @@ from .dataset import Dataset, check_path
 ENDING = ".npy"
 SIGNATURE = b"PK\x03\x04"
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a zip member: signature, lengths of its name and its extra field
-# What zipfile, zlib and numpy raise on a file that is damaged
-UNREADABLE = (
-    OSError,
-    ValueError,
-    EOFError,
-    RuntimeError,
-    KeyError,
-    TypeError,
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-)
 DAMAGED = "the file is damaged; get or write it anew"
 
 
@@ -171,6 +158,6 @@ def _readable(path: Path, name: str) -> Iterator[None]:
         raise
     except MemoryError:
         raise DataError(f"{path}: {name}: not enough memory; save it with np.savez or np.save") from None
-    except UNREADABLE as error:
+    except Exception as error:  # zipfile, what it unpacks with and numpy raise nearly every type there is
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{path}: {name} cannot be read ({reason}); {DAMAGED}") from error

@@ -63,8 +63,8 @@ class Augmentation:
         if self.crop is not None:
             self._set_range("crop", 1.0)
         self._set_range("erase_scale", 1.0)
-        self._set_range("ratio", 100.0)
-        self._set_range("erase_ratio", 100.0)
+        self._set_range("ratio", 100.0, 0.01)
+        self._set_range("erase_ratio", 100.0, 0.01)
         if not is_number(self.pad) or self.pad < 0 or self.pad > 65535 or (self.pad > 1 and self.pad % 1):
             raise ArgumentError(
                 f"{WHAT}: pad must be a whole number of pixels, or a share of the side below 1; got {self.pad!r}"
@@ -74,13 +74,12 @@ class Augmentation:
                 f"{WHAT}: crop={self.crop} and pad={self.pad!r} both choose what is seen; give one of them"
             )
 
-    def _set_range(self, name: str, highest: float) -> None:
+    def _set_range(self, name: str, highest: float, lowest: float = 0.0) -> None:
         value = getattr(self, name)
         pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_number, value))
-        if not pair or not 0 < value[0] <= value[1] <= highest:
-            raise ArgumentError(
-                f"{WHAT}: {name} must be (least, most), above 0 and up to {highest:g}; got {value!r:.60}"
-            )
+        if not pair or not lowest <= value[0] <= value[1] <= highest or value[0] <= 0:
+            bounds = f"from {lowest:g} to" if lowest else "above 0 and up to"
+            raise ArgumentError(f"{WHAT}: {name} must be (least, most), {bounds} {highest:g}; got {value!r:.60}")
         object.__setattr__(self, name, (float(value[0]), float(value[1])))
 
     @classmethod

@@ -22,6 +22,7 @@ FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
+MOST = 1e30  # that a preprocessed value may be, well inside float32's range
 RESIZE_RULES = ("short_side", "exact", "none")
 
 
@@ -55,6 +56,11 @@ class Preprocessing:
             object.__setattr__(self, name, self._by_channel(name, getattr(self, name)))
         if min(self.std) <= 0:
             raise ArgumentError(f"preprocessing: std must be positive; got {self.std}")
+        if any(max(abs(m), abs(255 * self.scale - m)) / s > MOST for m, s in zip(self.mean, self.std, strict=True)):
+            raise ArgumentError(
+                f"preprocessing: scale {self.scale:g}, mean {self.mean} and std {self.std} give values beyond "
+                "float32's range; give those that the network was trained with"
+            )
         if self.resize == "short_side":
             if not _is_side(self.size):
                 raise ArgumentError(f"preprocessing: size must be one positive int for short_side; got {self.size!r}")

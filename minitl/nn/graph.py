@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import operator
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -116,7 +117,12 @@ class Graph:
         return sum(name in node.inputs for node in self)
 
     def match(self, pattern: str, aliases: Mapping[str, str] | None = None) -> list[str]:
-        """Names of the nodes that a glob matches, in order; `aliases` maps other names to those here."""
+        """Names of the nodes that a glob matches, in order; `aliases` maps other names to those here.
+
+        GraphError unless the glob is text.
+        """
+        if not isinstance(pattern, str):
+            raise GraphError(f"a pattern of layer names must be text, such as 'conv5_*'; got {pattern!r:.60}")
         found = {name for name in self._nodes if fnmatch.fnmatchcase(name, pattern)}
         found |= {name for alias, name in (aliases or {}).items() if fnmatch.fnmatchcase(alias, pattern)}
         return [name for name in self._nodes if name in found]
@@ -126,7 +132,7 @@ class Graph:
 
         A weight file may claim anything, and a value may double with every node: hence the bound, MOST_VALUES.
         """
-        known: dict[str, Shape] = {INPUT: _bounded("input_shape", tuple(input_shape))}
+        known: dict[str, Shape] = {INPUT: _bounded("input_shape", plain_shape(input_shape))}
         for node in self:
             try:
                 shape = node.layer.output_shape(*(known[name] for name in node.inputs))
@@ -155,6 +161,14 @@ class Graph:
                 raise GraphError(f"node {i} of the graph is malformed: {item!r}")
             made.append(Node(name, Layer.from_attributes(op, attributes, f"node {name!r}"), tuple(inputs)))
         return cls(made)
+
+
+def plain_shape(value: Any) -> Shape:
+    """The shape of one picture as a tuple of ints; ShapeError if it is none."""
+    try:
+        return tuple(operator.index(side) for side in value)
+    except TypeError:
+        raise ShapeError(f"input_shape must be whole numbers, such as (C, H, W); got {value!r:.60}") from None
 
 
 def _bounded(what: str, shape: Shape) -> Shape:

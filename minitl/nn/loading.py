@@ -86,13 +86,15 @@ def _compare(
     skipped = {*skip, *(aliases[name] for name in skip if name in aliases)}
     offered: dict[str, np.ndarray] = {}
     unexpected = []
+    if not isinstance(layers, Mapping) or not all(isinstance(roles, Mapping) for roles in layers.values()):
+        raise WeightError("arrays must be given by layer and role: {'conv1': {'weight': array, 'bias': array}, …}")
     for layer, roles in layers.items():
         name = layer if layer in names else aliases.get(layer, layer)
         if name in skipped or layer in skipped:
             continue
         for role, array in roles.items():
             if f"{name}.{role}" in shapes:
-                offered[f"{name}.{role}"] = np.asarray(array)
+                offered[f"{name}.{role}"] = _array(f"{name}.{role}", array)
             else:
                 unexpected.append(f"{layer}.{role}")
     wanted = {name: shape for name, shape in shapes.items() if name.rpartition(".")[0] not in skipped}
@@ -104,6 +106,16 @@ def _compare(
         mismatched=tuple((name, here, there) for name, (here, there) in found.items() if here != there),
     )
     return report, offered
+
+
+def _array(name: str, values: Any) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # rows of different lengths
+        raise WeightError(f"{name}: cannot be made one array ({error}); give an array of numbers") from error
+    if array.dtype.kind not in "fiub":
+        raise WeightError(f"{name}: must hold numbers; got {array.dtype}; give an array of numbers")
+    return array
 
 
 def _some(names: Any, most: int = 6) -> str:

@@ -16,7 +16,7 @@ from ..tensor import DEFAULT_DTYPE, Buffer, Parameter, Tensor, tensor
 from ..weights import names, schema
 from . import inference, init
 from .fusion import steps
-from .graph import INPUT, Graph, Node, chain
+from .graph import INPUT, Graph, Node, chain, plain_shape
 from .layers import INFERENCE, Layer, Mode, Shape
 from .loading import LoadReport, check_layers, load_parameters
 from .plan import Plan
@@ -50,7 +50,7 @@ class Network:
     ) -> None:
         self.graph = graph if isinstance(graph, Graph) else Graph(graph)
         self.name = name
-        self.input_shape = None if input_shape is None else tuple(input_shape)
+        self.input_shape = None if input_shape is None else plain_shape(input_shape)
         self.classes = None if classes is None else list(classes)
         self.preprocessing = preprocessing
         self.origin = origin

@@ -9,7 +9,7 @@ from operator import mul
 from typing import TYPE_CHECKING
 
 from ..errors import ShapeError
-from .graph import INPUT, Graph
+from .graph import INPUT, Graph, plain_shape
 from .layers import Shape
 from .memory import Memory, predicted
 
@@ -51,7 +51,7 @@ class Summary:
     @classmethod
     def of(cls, net: Network, batch_size: int, input_shape: Shape | None) -> Summary:
         """See Network.summary."""
-        shape = net.input_shape if input_shape is None else tuple(input_shape)
+        shape = net.input_shape if input_shape is None else plain_shape(input_shape)
         if shape is None:
             raise ShapeError(f"{net.name}: knows no input shape; give summary(input_shape=(C, H, W))")
         shapes = net.graph.shapes(shape)

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from minitl import kernels
+from minitl import kernels, nn
 
 
 def test_predict_shows_a_table(minitl, weights, photos):
@@ -124,6 +124,15 @@ def test_inspect_tells_all(minitl, weights):
     assert facts["verified"] is True
     assert facts["classes"] == ["flat", "rayé"]
     assert {"name": "conv1_1.weight", "shape": [16, 3, 3, 3]} in facts["arrays"]
+
+
+def test_inspect_of_a_network_of_any_input_size(minitl, tmp_path):
+    nn.Sequential(nn.Conv2d(3, 2, 1)).save(tmp_path / "any.h5")
+    outcome = minitl("inspect", tmp_path / "any.h5")
+    assert outcome.status == 0
+    assert "for input of a size that is not stated" in outcome.out
+    assert "no names" in outcome.out
+    assert json.loads(minitl("inspect", tmp_path / "any.h5", "--json").out)["input_shape"] is None
 
 
 def test_inspect_notices_a_changed_number(minitl, weights, tmp_path):

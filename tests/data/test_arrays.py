@@ -63,3 +63,10 @@ def test_labels_may_stand_in_a_column():
     assert data.arrays(COLOUR, LABELS[:, None]) == data.arrays(COLOUR, LABELS)
     with pytest.raises(DataError, match=r"labels must have shape .12,.; got .6, 2."):
         data.arrays(COLOUR, LABELS.reshape(6, 2))
+
+
+def test_rows_of_different_lengths():
+    with pytest.raises(DataError, match=r"arrays: x cannot be made one array .*; make all of one shape"):
+        data.arrays([[1], [2, 3]], [0, 1])
+    with pytest.raises(DataError, match="arrays: the labels of x cannot be made one array"):
+        data.arrays(COLOUR[:2], [[0], [1, 2]])

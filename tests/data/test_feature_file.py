@@ -315,3 +315,12 @@ def test_values_of_different_shapes(tmp_path):
     with pytest.raises(ShapeError, match=r"different shapes, \(2,\) and \(3,\)"):
         feature_file.write(tmp_path / "f.h5", "key", [("a", None, None)] * 2, [np.zeros(2), np.zeros(3)])
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(WeightError, match="pipe: is no regular file, so it is not replaced; choose another path"):
+        feature_file.write(pipe, "key", [("a", None, None)], [np.zeros(3, np.float32)])
+    assert pipe.is_fifo()

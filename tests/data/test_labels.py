@@ -11,7 +11,7 @@ from PIL import Image
 from minitl import data
 from minitl.data import Dataset
 from minitl.data.labels import folded, require_unlike
-from minitl.errors import DataError
+from minitl.errors import ArgumentError, DataError
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 3), np.uint8)
 
@@ -30,6 +30,7 @@ def photos(root, *folders):
         ("Ants", "ants", "case"),
         ("ants", "ants ", "the space around them"),
         (" ants", "ants\u00a0", "the space around them"),
+        ("ants", "an\u200bts\u200f", "characters that show nothing"),
         ("caf\u00e9", "cafe\u0301", "how their accents are composed"),
         ("Stra\u00dfe", "STRASSE", "case"),
         ("Ants", "ants ", "case, space around them or"),
@@ -85,3 +86,31 @@ def test_refused_are_exactly_names_that_fold_into_one(names):
     except DataError:
         refused = True
     assert refused == alike
+
+
+def test_joiners_make_names_different():
+    assert folded("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647") != folded("\u0645\u06cc\u062e\u0648\u0627\u0647")
+    assert folded("\U0001f468\u200d\U0001f33e") != folded("\U0001f468\U0001f33e")
+
+
+@pytest.mark.parametrize(
+    "classes", ["ab", b"ab", 2, [None, "a"], [b"a", b"b"], [["a"], "b"], [0.0, 1.0], [True, False]]
+)
+def test_classes_that_are_no_list_of_names(tmp_path, classes):
+    photos(tmp_path, "a", "b")
+    table = tmp_path / "t.csv"
+    table.write_text("file,label\n" + "".join(f"{c}/{i}.png,{c}\n" for c in "ab" for i in range(2)))
+    for read in (
+        lambda: data.folder(tmp_path, classes=classes),
+        lambda: data.csv(table, classes=classes),
+        lambda: data.arrays(PICTURES, [0, 1] * 4, classes=classes),
+    ):
+        with pytest.raises(ArgumentError, match=r"^classes"):
+            read()
+
+
+def test_whole_numbers_serve_as_names(tmp_path):
+    photos(tmp_path, "0", "1")
+    assert data.folder(tmp_path, classes=[1, np.int64(0)], val=0.5).classes == ("1", "0")
+    with pytest.raises(DataError, match="None is not valid text"):
+        Dataset((None, "a"), (), ())

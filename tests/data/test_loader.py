@@ -8,7 +8,7 @@ from PIL import Image
 
 from minitl.data import Item, load
 from minitl.data.loader import augmenting
-from minitl.errors import DataError
+from minitl.errors import ArgumentError, DataError
 from minitl.images import Augmentation, Preprocessing
 
 
@@ -121,3 +121,9 @@ def test_large_photographs_are_made_smaller_before_they_are_changed(settings, sh
     assert padded(item, x).shape == x.shape
     half = augmenting(Augmentation(crop=(0.25, 1.0)), 0, 1, preprocessing)
     assert min(half(item, x).shape[:2]) >= min(shape) / 2
+
+
+@pytest.mark.parametrize("workers", ["2", 1.5, None, True])
+def test_workers_that_are_no_number(workers):
+    with pytest.raises(ArgumentError, match="load: workers must be a whole number"):
+        list(load(items(1), lambda p: p, workers))

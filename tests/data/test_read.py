@@ -71,3 +71,9 @@ def test_the_command_evaluates_on_all_of_them(tmp_path, photos, capsys):
     assert len(set(losses)) == 1
     assert cli.main(["evaluate", str(tmp_path / "w.h5"), str(tmp_path / "w.h5")]) == 1
     assert "holds no pictures and labels" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("read", [data.read, data.folder, data.csv, data.hdf5, data.npz])
+def test_a_path_too_long(read):
+    with pytest.raises(DataError, match=r"x: cannot be reached \(.*\); check the path"):
+        read("x" * 5000)

@@ -1,5 +1,6 @@
 """Arrays of pictures in HDF5 and NumPy files: the same pictures as in memory, read lazily; nothing hostile believed."""
 
+import contextlib
 import io
 import os
 import zipfile
@@ -130,7 +131,7 @@ def test_names_of_classes_come_along_or_are_given(written):
         assert read(path).classes == tuple(NAMES)
     if read is data.npz:
         assert read(path).classes == tuple(NAMES)
-    assert read(path, classes="pqr").classes == ("p", "q", "r")
+    assert read(path, classes=["p", "q", "r"]).classes == ("p", "q", "r")
 
 
 def test_numpy_text_names_classes(tmp_path):
@@ -373,3 +374,19 @@ def test_damage_anywhere_is_a_data_error_or_other_pixels(tmp_path_factory, kind,
         message = ""
         assert {item.picture().shape[2] for item in found.train + found.val} == {3}
     assert "\n" not in message
+
+
+def test_a_damaged_member_of_any_compression(tmp_path):
+    path = tmp_path / "pictures.npz"
+    for kind in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(path, "w", kind) as archive:
+            for name, array in {"x": COLOUR, "y": LABELS}.items():
+                content = io.BytesIO()
+                np.save(content, array)
+                archive.writestr(f"{name}.npy", content.getvalue())
+        assert len(data.npz(path).train) == 9
+        whole = path.read_bytes()
+        for place in range(30, 120, 3):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+            with contextlib.suppress(DataError):
+                data.npz(path)

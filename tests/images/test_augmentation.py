@@ -324,3 +324,13 @@ def test_what_is_no_mapping_or_no_picture():
     for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(DataError, match=r"augmentation: a picture must be \(H, W, 3\) uint8 RGB"):
             changed(wrong)
+
+
+@pytest.mark.parametrize("name", ["ratio", "erase_ratio"])
+def test_an_aspect_beyond_reason_is_refused(name):
+    for value in ((1e-308, 1.0), (0.009, 1.0), (1.0, 101.0)):
+        with pytest.raises(ArgumentError, match=f"{name} must be .least, most., from 0.01 to 100"):
+            Augmentation(**{name: value})
+    change = Augmentation(crop=(1e-308, 1.0), erase=1.0, **{name: (0.01, 100.0)})
+    for shape in ((1, 1), (1, 4000), (4000, 1)):
+        assert change(noise(*shape), np.random.default_rng(0)).shape == (*shape, 3)

@@ -161,3 +161,9 @@ def test_arrays_that_are_no_pictures(picture):
 def test_a_picture_too_long_to_resize():
     with pytest.raises(DataError, match="would become"):
         Preprocessing(resize="short_side", size=256)(np.zeros((1, 10000, 3), np.uint8))
+
+
+@pytest.mark.parametrize("change", [{"std": (1e-40, 1.0, 1.0)}, {"scale": 1e29, "std": (1.0, 1.0, 1e-3)}])
+def test_values_beyond_float32_are_refused(change):
+    with pytest.raises(ArgumentError, match="beyond float32's range"):
+        Preprocessing(**change)

@@ -210,3 +210,19 @@ def test_a_value_that_doubles_with_every_node_is_refused():
     nodes += [nn.Node(f"n{i}", nn.Concat(), (f"n{i - 1}",) * 2) for i in range(1, 60)]
     with pytest.raises(ShapeError, match=r"layer 'n\d+': .*values"):
         Network(nodes, input_shape=(1, 8, 8))
+
+
+@pytest.mark.parametrize("layers", [None, [1], {"conv1.weight": np.zeros(3)}])
+def test_a_state_of_another_form_is_refused(net, layers):
+    with pytest.raises(WeightError, match="by layer and role"):
+        net.load_state(layers)
+
+
+@pytest.mark.parametrize("values", [["a"] * 3, [[1], [2, 3]], [None] * 3, [1j] * 3])
+def test_what_is_no_array_of_numbers_is_refused(values):
+    net = nn.Sequential(nn.BatchNorm2d(3))
+    for role in ("weight", "running_var"):
+        state = net.state()
+        state["batch_norm1"][role] = values
+        with pytest.raises(WeightError, match=rf"batch_norm1\.{role}: .*; give an array of numbers"):
+            net.load_state(state)

@@ -347,3 +347,19 @@ def test_modules_within_modules():
     net = nn.Sequential(*[(name, nn.Conv2d(1, 1, 1)) for name in names])
     assert layers(frozen(net.freeze("stage1"))) == ["stage1.a.conv", "stage1.b"]
     assert layers(frozen(net.unfreeze().freeze("stage1.a"))) == ["stage1.a.conv"]
+
+
+@pytest.mark.parametrize("pattern", [3, None, ["conv1"]])
+def test_a_pattern_that_is_no_text(net, pattern):
+    with pytest.raises(GraphError, match="a pattern of layer names must be text"):
+        net.freeze(pattern)
+    with pytest.raises(GraphError, match="a pattern of layer names must be text"):
+        net.match(pattern)
+
+
+@pytest.mark.parametrize("shape", [3, "abc", (3.0, 8, 8), (None, 8, 8)])
+def test_an_input_shape_that_is_no_shape(net, shape):
+    with pytest.raises(ShapeError, match="input_shape must be whole numbers"):
+        net.summary(input_shape=shape)
+    with pytest.raises(ShapeError, match="input_shape must be whole numbers"):
+        nn.Sequential(nn.ReLU(), input_shape=shape)
