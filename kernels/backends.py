@@ -100,10 +100,34 @@ class Backend:
     session: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
+def _emulator_unavailable() -> str | None:
+    from . import emulator
+
+    return emulator.unavailable()
+
+
+def _gpu_unavailable() -> str | None:
+    from .cuda import device
+
+    return device.unavailable()
+
+
+def _on_gpu() -> AbstractContextManager[None]:
+    from .cuda import device
+
+    return device.session()
+
+
 BACKENDS = {
     "cpu": Backend("NumPy", lambda: _missing("numba", "numba") or _fork_unsafe(), _one_parallel_kernel),
     "reference": Backend("NumPy", lambda: None),
+    "cuda": Backend("CuPy", _gpu_unavailable, _on_gpu),
+    "numba_cuda": Backend("CuPy", lambda: _gpu_unavailable() or _missing("numba_cuda", "numba-cuda"), _on_gpu),
+    "emulator": Backend("NumPy", _emulator_unavailable),
+    "interpreter": Backend("NumPy", lambda: _missing("greenlet", "greenlet")),
 }
+# The same kernels without a GPU: the emulator runs the CUDA C++, the interpreter the Numba-CUDA functions.
+WITHOUT_GPU = {"cuda": "emulator", "numba_cuda": "interpreter"}
 
 
 def homes(arguments: Iterable[Any]) -> set[str]:

@@ -13,7 +13,7 @@ import numbers
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, BackendUnavailable, ShapeError
-from . import backends
+from . import backends, precision
 
 FLOAT_DTYPES = (np.dtype("float32"), np.dtype("float64"))
 
@@ -46,17 +46,24 @@ class Version:
     used, so that nothing is compiled or imported that is not needed; or the function itself. serves:
     given the call's arguments by name, None if this version can take it, otherwise the reason why not;
     looks at shapes and dtypes, never at values. workspace: likewise, the bytes that it takes while it runs,
-    besides arguments and results.
+    besides arguments and results. precision: what its products are rounded to (see `precision`).
     """
 
     name: str
     target: str | Callable[..., Any]
     serves: Callable[..., str | None] = always
     workspace: Callable[..., int] = no_workspace
+    precision: str = "float32"
 
     @property
     def backend(self) -> str:
         return self.name.partition(".")[0]
+
+
+def without_gpu(version: Version) -> Version:
+    """The version that runs the same kernel on NumPy arrays: emulator.x for cuda.x, interpreter.x for numba_cuda.x."""
+    backend, _, name = version.name.partition(".")
+    return replace(version, name=f"{backends.WITHOUT_GPU[backend]}.{name}")
 
 
 @dataclass(frozen=True)
@@ -82,13 +89,21 @@ class KernelSpec:
     package: str
     check: Callable[..., None]
     cost: Callable[..., Cost]
-    bound: Callable[[Mapping[str, Any], Any], Any]
+    bound: Callable[..., Any]
     dummies: Callable[..., Mapping[str, Any]]
     versions: tuple[Version, ...]
     oracle: str
     cases: str
 
+    def bound_of(self, version: Version, arguments: Mapping[str, Any], truth: Any) -> Any:
+        """The bound of one version: wider where it computes in less than float32."""
+        if version.precision == "float32":
+            return self.bound(arguments, truth)
+        return self.bound(arguments, truth, version.precision)
+
     def __post_init__(self) -> None:
+        twins = tuple(without_gpu(version) for version in self.versions if version.backend in backends.WITHOUT_GPU)
+        object.__setattr__(self, "versions", (*self.versions, *twins))
         _specs[self.name] = self
 
     @property
@@ -167,7 +182,7 @@ class KernelSpec:
         strangers = backends.homes(arguments.values()) - {backend.home}
         if strangers:
             return f"takes {backend.home} arrays, not {', '.join(sorted(strangers))}"
-        return version.serves(**arguments)
+        return precision.refusal(version.precision) or version.serves(**arguments)
 
 
 @cache

@@ -33,3 +33,22 @@ class AutogradError(MinitlError, RuntimeError):
 
 class ArgumentError(MinitlError, ValueError):
     """An argument outside its domain, such as a negative learning rate."""
+
+
+class KernelFault(MinitlError, RuntimeError):
+    """A kernel that does what none may, as the emulator finds: a race, an access out of bounds, a divergent barrier.
+
+    kind: in a word or two. kernel: its name. The message tells the place in the source, the thread and the array.
+    """
+
+    def __init__(self, kernel: str, kind: str, message: str) -> None:
+        super().__init__(f"{kernel}: {kind}: {message}")
+        self.kernel, self.kind = kernel, kind
+
+
+class CompileError(MinitlError, ValueError):
+    """A kernel's source that a compiler refuses; holds the compiler's lines about it."""
+
+
+class DeviceMemoryError(MinitlError, MemoryError):
+    """Memory that a GPU does not have; says how much was asked for, how much is free, and what to lower."""

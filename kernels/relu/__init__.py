@@ -30,7 +30,7 @@ forward = KernelSpec(
     cost=lambda x: Cost(x.size, 2 * x.nbytes),
     bound=bounds.exact,
     dummies=lambda dtype, x_shape: {"x": dummy(x_shape, dtype)},
-    versions=(Version("reference.maximum", "reference:forward"),),
+    versions=(Version("reference.maximum", "reference:forward"), Version("cuda.naive", "cuda:naive"),),
     oracle="oracle:forward",
     cases="cases:forward",
 )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, BackendUnavailable
+from .. import precision
 from ..registry import KernelSpec, Version, spec
 
 Call = dict[str, Any]
@@ -46,7 +47,8 @@ def check(op: str, version: str, cases: int = 400) -> int:
             served += 1
             agrees(kernel, found[0], call)
 
-    every()
+    with precision.as_needed(found[0].precision):
+        every()
     if not served:
         raise BackendUnavailable(f"{op}: {version} served none of {cases} calls; {reason}")
     return served
@@ -59,7 +61,7 @@ def agrees(kernel: KernelSpec, version: Version, call: Call) -> None:
     got = kernel.run(version, call)
     _require([array.tobytes() for array in inputs] == before, "an input was written to")
     truth = kernel.load(kernel.oracle)(**call)
-    bound = kernel.bound(call, truth)
+    bound = kernel.bound_of(version, call, truth)
     parts = arrays_in(got)
     truths, bounds = (truth, bound) if isinstance(truth, tuple) else ((truth,), (bound,))
     _require(len(parts) == len(truths), f"{len(parts)} results, but the oracle has {len(truths)}")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-Bound = Callable[[Mapping[str, Any], Any], Any]
+Bound = Callable[..., Any]  # (arguments, truth), and of products also the version's precision
 
 
 def unit_roundoff(dtype: Any) -> float:
@@ -46,20 +46,37 @@ def exact(arguments: Mapping[str, Any], truth: Any) -> Any:
     return np.zeros(np.shape(truth))
 
 
+# What a product of two rounded operands may be off by, as a share of itself. An operand rounded to p bits is off by
+# 2**-p of itself at most: TF32 has 11 bits, bfloat16 8. For tf32x3, a = hi + lo + rest: |rest| <= 2**-22 |a| (the part
+# below hi is at most 2**-11 of it and is itself rounded to 11 bits), and lo * lo, which is left out, is at most 2**-22.
+PRODUCT_ERROR = {
+    "tf32x3": 3 * 2.0**-22 * (1 + 2.0**-10),
+    "tf32": 2 * 2.0**-11 + 2.0**-22,
+    "bfloat16": 2 * 2.0**-8 + 2.0**-16,
+}
+# Tensor cores may cut off sums where others round to nearest: twice the unit roundoff (Fasi, Higham, Mikaitis &
+# Pranesh, "Numerical behavior of NVIDIA tensor cores", 2021).
+TENSOR_CORE_ROUNDINGS = 2
+
+
 def inner_product(depth: Callable[..., int], op: str) -> Bound:
     """Sums of `depth(**arguments)` products: gamma(depth) times the same op on absolute values.
 
     One rounding more is granted: the truth rounded to the dtype, or one more addition. The truth is
-    itself a sum in float64, so its gamma is added.
+    itself a sum in float64, so its gamma is added. The bound takes the version's precision as a third argument: below
+    float32, what the operands lose is added.
     """
 
-    def bound(arguments: Mapping[str, Any], truth: Any) -> Any:
+    def bound(arguments: Mapping[str, Any], truth: Any, precision: str = "float32") -> Any:
         from ...registry import spec
 
         kernel = spec(op)
         absolute = {k: np.abs(a) if isinstance(a, np.ndarray) else a for k, a in arguments.items()}
         magnitude = kernel.load(kernel.oracle)(**absolute)
         n, dtype = depth(**arguments) + 1, dtype_of(arguments)
+        if precision != "float32":
+            accumulated = gamma(3 * TENSOR_CORE_ROUNDINGS * n, dtype) * magnitude + underflow(3 * n, dtype)
+            return PRODUCT_ERROR[precision] * magnitude + accumulated + gamma(n, np.float64) * magnitude
         return both(dtype, lambda t: gamma(n, t) * magnitude + underflow(n, t))
 
     return bound

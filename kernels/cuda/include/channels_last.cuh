@@ -1,0 +1,31 @@
+// Kernels on arrays (N, H, W, C) in C order, C a multiple of 4: a thread works on four channels of one pixel, which lie
+// side by side. Neighbouring threads have neighbouring channels, so a warp's loads of 16 bytes lie side by side too.
+#pragma once
+
+// A thread's pixel, and the first of its channels.
+struct Pixel4 {
+    int n, h, w, c;
+    bool inside;  // false: nothing is left for this thread
+};
+
+// The grid has a row of blocks for every row of every picture: N H ceil(W C / 4 / blockDim.x) blocks. That takes 32-bit
+// divisions alone; to divide a number of 64 bits costs as much as reading a window.
+__device__ __forceinline__ Pixel4 pixel4(int H, int W, int C) {
+    unsigned fours = C / 4, blocks = (W * fours + blockDim.x - 1) / blockDim.x;
+    unsigned row = blockIdx.x / blocks, i = blockIdx.x % blocks * blockDim.x + threadIdx.x;
+    int w = i / fours;
+    return {int(row / H), int(row % H), w, int(i % fours) * 4, w < W};
+}
+
+// Of the first channel of a pixel, in elements.
+__device__ __forceinline__ long long channels_last(int n, int h, int w, int c, int H, int W, int C) {
+    return (((long long)n * H + h) * W + w) * C + c;
+}
+
+// load4 where `vectors`, otherwise one by one: for arrays that may begin anywhere.
+template <class T>
+__device__ __forceinline__ void load4(T to[4], const T* from, bool vectors) {
+    if (vectors) return load4(to, from);
+#pragma unroll
+    for (int e = 0; e < 4; ++e) to[e] = from[e];
+}

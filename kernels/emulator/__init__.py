@@ -1,0 +1,57 @@
+"""The emulator: runs the kernels' own CUDA C++ source on a CPU, and watches what every thread does.
+
+One fiber runs each CUDA thread; the order of threads and blocks is chosen by `schedule`. Races, accesses out of
+bounds, reads of what nobody wrote, misaligned and diverging threads raise KernelFault (runtime.cpp tells how).
+
+>>> with emulator.schedule("reverse"):
+...     kernels.conv2d.forward.run(version, arguments)
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+
+import numpy as np
+
+from ...errors import ArgumentError
+
+Schedule = str | int
+
+_schedule: ContextVar[Schedule] = ContextVar("schedule", default="forward")
+NAMED = {"forward": 0, "reverse": 1}
+
+
+@contextmanager
+def schedule(order: Schedule) -> Iterator[None]:
+    """The order of threads and blocks inside a `with` block: "forward", "reverse", or a seed to shuffle by."""
+    if order not in NAMED and (isinstance(order, bool) or not isinstance(order, (int, np.integer)) or order < 0):
+        raise ArgumentError(f'schedule must be "forward", "reverse" or a seed from 0; got {order!r}')
+    token = _schedule.set(order if isinstance(order, str) else int(order))
+    try:
+        yield
+    finally:
+        _schedule.reset(token)
+
+
+def current_schedule() -> Schedule:
+    """The order in force."""
+    return _schedule.get()
+
+
+def schedule_number() -> int:
+    """The order in force as the runtime counts: 0 forward, 1 reverse, otherwise a seed plus 2."""
+    order = _schedule.get()
+    return NAMED[order] if isinstance(order, str) else order + 2
+
+
+@cache
+def unavailable() -> str | None:
+    """Why CUDA C++ cannot be run here, or None."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return f"the emulator switches threads in x86-64 assembly; this machine is {platform.machine()}"
+    return None if shutil.which("g++") else "g++ is not installed (apt-get install g++)"

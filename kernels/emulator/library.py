@@ -1,0 +1,268 @@
+"""Compiles a .cu file with g++ into a library, and launches its kernels there; the runtime's findings become errors."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ... import errors
+from .. import cache as kernel_cache
+from . import current_schedule, memory, schedule_number, unavailable
+
+if TYPE_CHECKING:
+    from ..cuda.source import Parameter, Source
+
+HERE = Path(__file__).parent
+INCLUDE = HERE.parent / "cuda" / "include"
+COMMON = ("-std=c++17", "-fPIC", "-O2", "-fno-exceptions", "-fno-rtti")
+# As on the GPU, a * b + c is fused. Nothing may turn loops into calls of memset and memcpy, which no hook would see.
+KERNEL = (
+    *COMMON, "-mfma", "-ffp-contract=fast", "-fno-strict-aliasing", "-fno-tree-vectorize",
+    "-fno-tree-loop-distribute-patterns", "-fsanitize=thread", "--param=tsan-instrument-func-entry-exit=0",
+    "-g1", "-gdwarf-4", "-Wno-unknown-pragmas", "-DMINITL_EMULATED=1",
+)  # fmt: skip
+MOST_ACCESSES = 2_000_000_000  # of one launch, before it is taken for one that never ends
+
+_turn = threading.Lock()  # the runtime keeps its threads in static memory
+
+
+class _Array(ctypes.Structure):
+    _fields_ = (
+        ("begin", ctypes.c_void_p),
+        ("end", ctypes.c_void_p),
+        ("written", ctypes.c_void_p),
+        ("cell", ctypes.c_int),
+        ("writable", ctypes.c_int),
+    )
+
+
+_Index = ctypes.c_uint * 3
+
+
+class _Fault(ctypes.Structure):
+    _fields_ = (
+        ("kind", ctypes.c_char * 24),
+        ("what", ctypes.c_char * 256),
+        ("pc", ctypes.c_void_p),
+        ("line", ctypes.c_int),
+        ("array", ctypes.c_int),
+        ("offset", ctypes.c_longlong),
+        ("thread", _Index),
+        ("block", _Index),
+        ("other", _Index),
+    )
+
+
+class _Launch(ctypes.Structure):
+    _fields_ = (
+        ("grid", _Index),
+        ("block", _Index),
+        ("dynamic_bytes", ctypes.c_ulonglong),
+        ("schedule", ctypes.c_ulonglong),
+        ("most_accesses", ctypes.c_ulonglong),
+        ("array_count", ctypes.c_int),
+        ("arrays", ctypes.POINTER(_Array)),
+        ("arguments", ctypes.c_void_p),
+        ("argument_bytes", ctypes.c_ulonglong),
+        ("fault", _Fault),
+    )
+
+
+def launch(
+    source: Source,
+    kernel: str,
+    grid: tuple[int, int, int],
+    block: tuple[int, int, int],
+    values: list[Any],
+    defines: Mapping[str, str],
+    real: np.dtype,
+    shared: int,
+) -> None:
+    """Runs one kernel on NumPy arrays. See Source.launch; `values` are its arguments, checked."""
+    library = compiled(source, tuple(sorted(defines.items())), real.name)
+    parameters = source.parameters(kernel)
+    with _turn:
+        call = _Call(parameters, values)
+        state = _Launch(
+            grid=_Index(*grid),
+            block=_Index(*block),
+            dynamic_bytes=shared,
+            schedule=schedule_number(),
+            most_accesses=MOST_ACCESSES,
+            array_count=len(call.arrays),
+            arrays=(_Array * max(len(call.arrays), 1))(*(array for _, array in call.arrays)),
+            arguments=call.storage.ctypes.data,
+            argument_bytes=call.storage.nbytes,
+        )
+        entry = ctypes.cast(getattr(library, f"minitl_entry_{kernel}"), ctypes.c_void_p)
+        outcome = library.minitl_run(entry, ctypes.c_void_p(call.pointers.ctypes.data), ctypes.byref(state))
+    if outcome == 2:
+        raise errors.BackendUnavailable(f"{kernel}: the emulator got no memory to watch its arrays; use smaller ones")
+    if outcome:
+        raise _fault(library, source, kernel, call, state.fault)
+
+
+class _Call:
+    """The arguments of a launch in the form that the runtime takes.
+
+    Arrays that the kernel takes as const are copied to a place with room around them; so are others that are not
+    from `memory.empty`, and these are copied back.
+    """
+
+    def __init__(self, parameters: tuple[Parameter, ...], values: list[Any]) -> None:
+        self.arrays: list[tuple[str, _Array]] = []
+        self._buffers: list[np.ndarray] = []
+        pieces = []
+        writable = {id(v) for p, v in zip(parameters, values, strict=True) if p.pointer and not p.const}
+        for parameter, value in zip(parameters, values, strict=True):
+            if parameter.pointer:
+                pieces.append(np.uint64(0 if value is None else self._place(parameter, value, id(value) in writable)))
+            else:
+                pieces.append(value)
+        # One buffer holds the arguments and, at its end, their addresses.
+        offsets = np.cumsum([0, *(-(-p.nbytes // 16) * 16 for p in pieces)])
+        self.storage = np.zeros(offsets[-1] + 8 * len(pieces) + 16, np.uint8)
+        for offset, piece in zip(offsets, pieces, strict=False):
+            self.storage[offset : offset + piece.nbytes] = np.frombuffer(piece.tobytes(), np.uint8)
+        self.pointers = self.storage[offsets[-1] :][: 8 * len(pieces)].view(np.uint64)
+        self.pointers[:] = self.storage.ctypes.data + offsets[:-1]
+
+    def _place(self, parameter: Parameter, array: np.ndarray, writable: bool) -> int:
+        known = memory.written(array)
+        address = array.ctypes.data
+        low, high = memory.span(array)
+        if not writable and known is None:
+            buffer, address = memory.guarded(array)
+            self._buffers.append(buffer)
+            low, high = buffer.ctypes.data, buffer.ctypes.data + buffer.nbytes
+        if known is not None:  # all of what was allocated: a view may share its neighbours' cells
+            low, high = known.address, known.address + known.flags.size * known.size
+        flags = None if known is None else known.flags.ctypes.data
+        cell = min(array.itemsize, 4) if known is None else known.size
+        # What a kernel reads of an earlier one's output is watched too: it must have been written.
+        self.arrays.append((parameter.name, _Array(low, high, flags, cell, int(writable))))
+        return address
+
+
+def _fault(library: Any, source: Source, kernel: str, call: _Call, fault: _Fault) -> errors.KernelFault:
+    kind, what = fault.kind.decode(), fault.what.decode()
+    place = f"{source.path.name}:{fault.line}" if fault.line > 0 else _line(library, source, fault.pc)
+    where = f"{place}, " if place else ""
+    if fault.array >= 0:
+        name, array = call.arrays[fault.array]
+        what += f"; {name}, byte {fault.offset} of {array.end - array.begin}"
+    elif fault.array == -1:
+        what += f"; shared memory, byte {fault.offset}"
+    elif kind == "out of bounds":
+        what += _nearest(call, fault.offset)
+    thread, block = tuple(fault.thread), tuple(fault.block)
+    other = f" and {tuple(fault.other)}" if kind in ("race", "divergence") else ""
+    return errors.KernelFault(
+        kernel, kind, f"{where}thread {thread}{other} of block {block}: {what} (schedule {current_schedule()})"
+    )
+
+
+def _nearest(call: _Call, address: int) -> str:
+    """How far from which array an address is."""
+    found = []
+    for name, array in call.arrays:
+        before, behind = (array.begin or 0) - address, address - (array.end or 0)
+        found.append(
+            (
+                max(before, behind),
+                f"; {name} is nearest, {before} bytes behind it"
+                if before > 0
+                else f"; {name} is nearest, it ended {behind} bytes before",
+            )
+        )
+    return min(found)[1] if found else ""
+
+
+def _line(library: Any, source: Source, pc: int | None) -> str | None:
+    """file:line of an instruction, where binutils' addr2line is there to tell; the outermost line of the .cu file."""
+    tool = shutil.which("addr2line")
+    if not pc or not tool:
+        return None
+    base = ctypes.cast(library.minitl_image, ctypes.CFUNCTYPE(ctypes.c_void_p))()
+    offset = hex(pc - 1 - base)
+    found = subprocess.run([tool, "-i", "-e", library._name, offset], capture_output=True, text=True, check=False)
+    lines = re.findall(r"([^/\n]+):(\d+)", found.stdout)
+    own = [f"{name}:{number}" for name, number in lines if name == source.path.name]
+    return own[-1] if own else None
+
+
+def compiled(source: Source, defines: tuple[tuple[str, str], ...], real: str) -> Any:
+    """The library of a source for `real` float32 or float64; compiled when it is not in the cache."""
+    return _loaded(source, source.text, defines, real)
+
+
+@cache
+def _loaded(source: Source, text: str, defines: tuple[tuple[str, str], ...], real: str) -> Any:
+    reason = unavailable()
+    if reason:
+        raise errors.BackendUnavailable(f"{source.path.name}: {reason}")
+    macros = [f"-DREAL={'double' if real == 'float64' else 'float'}", *(f"-D{name}={value}" for name, value in defines)]
+    entries = "\n".join(_entry(name, parameters) for name, parameters in source.kernels.items())
+    whole = f'#include "{source.path.absolute()}"\n{entries}\n'
+    runtime = _runtime()
+
+    def make(path: Path) -> None:
+        folders = [f"-I{INCLUDE}", f"-I{HERE}", f"-I{source.path.parent}"]
+        text_of, part = path.with_suffix(".cpp"), path.with_suffix(".o")
+        try:
+            text_of.write_text(whole, encoding="utf-8")  # from a pipe, g++ would not know the lines' files
+            _run(["g++", *KERNEL, *macros, *folders, "-c", str(text_of), "-o", str(part)], source.path)
+            # Linked apart: with -fsanitize=thread g++ would add the library whose hooks the runtime replaces.
+            _run(["g++", "-shared", "-Wl,-Bsymbolic", str(part), str(runtime), "-o", str(path)], source.path)
+        finally:
+            text_of.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
+
+    parts = [whole, text, *_headers(), *macros, *KERNEL, _compiler(), runtime.name]
+    return ctypes.CDLL(str(kernel_cache.built(f"{source.path.stem}.so", parts, make)))
+
+
+def _entry(kernel: str, parameters: tuple[Parameter, ...]) -> str:
+    """A function that takes the arguments as CUDA's own launch does: an array of their addresses."""
+    arguments = []
+    for i, p in enumerate(parameters):
+        kind = f"{'const ' if p.const else ''}{p.type}{'*' if p.pointer else ''}"
+        arguments.append(f"*({kind}*)a[{i}]")
+    return f'extern "C" void minitl_entry_{kernel}(void** a) {{ (void)a; {kernel}({", ".join(arguments)}); }}'
+
+
+@cache
+def _runtime() -> Path:
+    """The runtime, compiled once: without the hooks that it defines."""
+    text = (HERE / "runtime.cpp").read_text(encoding="utf-8")
+
+    def make(path: Path) -> None:
+        _run(["g++", *COMMON, "-c", str(HERE / "runtime.cpp"), "-o", str(path)], HERE / "runtime.cpp")
+
+    return kernel_cache.built("emulator.o", [text, *COMMON, _compiler()], make)
+
+
+def _run(command: list[str], path: Path) -> None:
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    if found.returncode:
+        lines = [line for line in found.stderr.splitlines() if re.search(r"\berror\b", line)] or [found.stderr.strip()]
+        raise errors.CompileError(f"{path}: g++ refuses it: {lines[0]}")
+
+
+@cache
+def _compiler() -> str:
+    return subprocess.run(["g++", "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
+
+
+def _headers() -> list[str]:
+    """The text of every shared header: a changed one makes every library anew."""
+    return [p.read_text(encoding="utf-8") for folder in (INCLUDE, HERE) for p in sorted(folder.glob("*.*h"))]
