@@ -317,6 +317,13 @@ def check_share(op: str, name: str, value: Any) -> None:
         raise ArgumentError(f"{op}: {name} must be a number from 0 to 1; got {value!r}")
 
 
+def check_settings(op: str, **settings: Any) -> None:
+    """Raises ArgumentError unless every one is a finite number of 0 or more."""
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < float("inf"):
+            raise ArgumentError(f"{op}: {name} must be a finite number of 0 or more; got {value!r}")
+
+
 def check_shape(op: str, name: str, array: Any, shape: tuple[int, ...], reason: str = "") -> None:
     """Raises ShapeError unless `array` has exactly `shape`."""
     if tuple(array.shape) != tuple(shape):

@@ -14,7 +14,7 @@
 #define __launch_bounds__(...)
 #define __grid_constant__
 // Outside templates; inside one use SHARED, since g++ ignores the section there.
-#define __shared__ static __attribute__((section("minitl_shared")))
+#define __shared__ static __attribute__((section("minitl_static")))
 #define SHARED(type, name, shape)      \
     static char name##_site;           \
     typedef type name##_array shape;   \
@@ -56,7 +56,12 @@ void minitl_copy_async(void* to, const void* from, int bytes, int valid);
 void minitl_commit_async();
 void minitl_wait_async(int newest);
 void minitl_trap(int line);
+void __tsan_read16(void* at);
+void __tsan_write16(void* at);
 }
+// A vector's load or store as the one access that it is on a GPU: the compiler may split it and lose its alignment.
+#define READS_16(at) __tsan_read16((void*)(at))
+#define WRITES_16(at) __tsan_write16((void*)(at))
 
 #define threadIdx (minitl_place.thread)
 #define blockIdx (minitl_place.block)
@@ -173,10 +178,17 @@ inline double __dadd_rn(double a, double b) { volatile double s = a + b; return 
 inline double __dsub_rn(double a, double b) { volatile double s = a - b; return s; }
 inline float rsqrtf(float a) { return 1.0f / sqrtf(a); }
 inline double rsqrt(double a) { return 1.0 / sqrt(a); }
+using std::erfc;
+using std::exp;
+using std::fabs;
 using std::isfinite;
 using std::isinf;
 using std::isnan;
+using std::log;
+using std::log1p;
 using std::signbit;
+using std::sqrt;
+using std::tanh;
 // CUDA overloads these for every arithmetic type.
 inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a > b ? a : b; }

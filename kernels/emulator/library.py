@@ -22,15 +22,22 @@ if TYPE_CHECKING:
     from ..cuda.source import Parameter, Source
 
 HERE = Path(__file__).parent
-INCLUDE = HERE.parent / "cuda" / "include"
+ROOT = HERE.parent
+INCLUDE = ROOT / "cuda" / "include"
 COMMON = ("-std=c++17", "-fPIC", "-O2", "-fno-exceptions", "-fno-rtti")
-# As on the GPU, a * b + c is fused. Nothing may turn loops into calls of memset and memcpy, which no hook would see.
+# As on the GPU, a * b + c is fused. A hook in every branch counts steps. Nothing may turn loops into calls of memset
+# or memcpy, which no hook would see, move accesses out of loops, or assume that loops end.
 KERNEL = (
     *COMMON, "-mfma", "-ffp-contract=fast", "-fno-strict-aliasing", "-fno-tree-vectorize",
-    "-fno-tree-loop-distribute-patterns", "-fsanitize=thread", "--param=tsan-instrument-func-entry-exit=0",
+    "-fno-tree-loop-distribute-patterns", "-fno-tree-loop-im", "-fno-finite-loops",
+    "-fsanitize=thread", "--param=tsan-instrument-func-entry-exit=0", "-fsanitize-coverage=trace-pc",
+    "-fsanitize=bounds",
     "-g1", "-gdwarf-4", "-Wno-unknown-pragmas", "-DMINITL_EMULATED=1",
 )  # fmt: skip
-MOST_ACCESSES = 2_000_000_000  # of one launch, before it is taken for one that never ends
+# Where changed sources stand in for those of kernels/: a folder laid out likewise, with all of cuda/include and any
+# other .cu file (see verify.mutation). None but while mutants are tested.
+overlay: Path | None = None
+MOST_STEPS = 5_000_000_000  # accesses and branches of one launch, before it is taken for one that never ends
 
 _turn = threading.Lock()  # the runtime keeps its threads in static memory
 
@@ -68,7 +75,7 @@ class _Launch(ctypes.Structure):
         ("block", _Index),
         ("dynamic_bytes", ctypes.c_ulonglong),
         ("schedule", ctypes.c_ulonglong),
-        ("most_accesses", ctypes.c_ulonglong),
+        ("most_steps", ctypes.c_ulonglong),
         ("array_count", ctypes.c_int),
         ("arrays", ctypes.POINTER(_Array)),
         ("arguments", ctypes.c_void_p),
@@ -97,7 +104,7 @@ def launch(
             block=_Index(*block),
             dynamic_bytes=shared,
             schedule=schedule_number(),
-            most_accesses=MOST_ACCESSES,
+            most_steps=MOST_STEPS,
             array_count=len(call.arrays),
             arrays=(_Array * max(len(call.arrays), 1))(*(array for _, array in call.arrays)),
             arguments=call.storage.ctypes.data,
@@ -202,21 +209,26 @@ def _line(library: Any, source: Source, pc: int | None) -> str | None:
 
 def compiled(source: Source, defines: tuple[tuple[str, str], ...], real: str) -> Any:
     """The library of a source for `real` float32 or float64; compiled when it is not in the cache."""
-    return _loaded(source, source.text, defines, real)
+    return _loaded(source, source.text, defines, real, overlay)
 
 
 @cache
-def _loaded(source: Source, text: str, defines: tuple[tuple[str, str], ...], real: str) -> Any:
+def _loaded(source: Source, text: str, defines: tuple[tuple[str, str], ...], real: str, instead: Path | None) -> Any:
     reason = unavailable()
     if reason:
         raise errors.BackendUnavailable(f"{source.path.name}: {reason}")
     macros = [f"-DREAL={'double' if real == 'float64' else 'float'}", *(f"-D{name}={value}" for name, value in defines)]
     entries = "\n".join(_entry(name, parameters) for name, parameters in source.kernels.items())
-    whole = f'#include "{source.path.absolute()}"\n{entries}\n'
+    include = INCLUDE if instead is None else instead / INCLUDE.relative_to(ROOT)
+    there = source.path.absolute()
+    if instead is not None and there.is_relative_to(ROOT) and (instead / there.relative_to(ROOT)).exists():
+        there = instead / there.relative_to(ROOT)
+        text = there.read_text(encoding="utf-8")
+    whole = f'#include "{there}"\n{entries}\n'
     runtime = _runtime()
 
     def make(path: Path) -> None:
-        folders = [f"-I{INCLUDE}", f"-I{HERE}", f"-I{source.path.parent}"]
+        folders = [f"-I{include}", f"-I{HERE}", f"-I{source.path.parent}"]
         text_of, part = path.with_suffix(".cpp"), path.with_suffix(".o")
         try:
             text_of.write_text(whole, encoding="utf-8")  # from a pipe, g++ would not know the lines' files
@@ -227,7 +239,7 @@ def _loaded(source: Source, text: str, defines: tuple[tuple[str, str], ...], rea
             text_of.unlink(missing_ok=True)
             part.unlink(missing_ok=True)
 
-    parts = [whole, text, *_headers(), *macros, *KERNEL, _compiler(), runtime.name]
+    parts = [whole, text, *_headers(include), *macros, *KERNEL, _compiler(), runtime.name]
     return ctypes.CDLL(str(kernel_cache.built(f"{source.path.stem}.so", parts, make)))
 
 
@@ -263,6 +275,6 @@ def _compiler() -> str:
     return subprocess.run(["g++", "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
 
 
-def _headers() -> list[str]:
+def _headers(include: Path) -> list[str]:
     """The text of every shared header: a changed one makes every library anew."""
-    return [p.read_text(encoding="utf-8") for folder in (INCLUDE, HERE) for p in sorted(folder.glob("*.*h"))]
+    return [p.read_text(encoding="utf-8") for folder in (include, HERE) for p in sorted(folder.glob("*.*h"))]

@@ -42,7 +42,7 @@ struct Launch {
     unsigned grid[3], block[3];
     unsigned long long dynamic_bytes;
     unsigned long long schedule;  // 0 forward, 1 reverse, otherwise the seed of a shuffle
-    unsigned long long most_accesses;
+    unsigned long long most_steps;
     int array_count;
     Array* arrays;
     char* arguments;  // where the arguments themselves lie
@@ -52,8 +52,8 @@ struct Launch {
 void minitl_switch(void** from, void* to);
 extern char __ehdr_start[] __attribute__((visibility("hidden"))), _end[] __attribute__((visibility("hidden")));
 // The linker's names for what __shared__ put into a section of its own.
-extern char __start_minitl_shared[] __attribute__((weak, visibility("hidden")));
-extern char __stop_minitl_shared[] __attribute__((weak, visibility("hidden")));
+extern char __start_minitl_static[] __attribute__((weak, visibility("hidden")));
+extern char __stop_minitl_static[] __attribute__((weak, visibility("hidden")));
 }
 
 // Saves the registers that a called function must keep, and the rounding modes, and goes on with another stack.
@@ -110,8 +110,12 @@ struct Fiber {
 };
 
 // Who touched a cell last. Times are counted in intervals between barriers, and in a warp's steps within them.
-struct Touch { unsigned interval, step; unsigned short thread; unsigned short atomic; };
+struct Touch { unsigned interval, step; unsigned short thread, how; };
 struct Cell { Touch write, read, other_read; };
+
+// How memory is touched; of a cell's last write it is kept. An asynchronous copy writes when it begins, since it may land
+// at once, and again when it is waited for: in between nobody may touch the place.
+enum How { PLAIN, ATOMIC, BEGIN_COPY, END_COPY };
 
 Fiber fibers[MOST_THREADS];
 char* stacks;
@@ -123,7 +127,7 @@ void** body_arguments;
 Launch* launch;
 bool failed;
 unsigned interval, first_interval;  // now, and that with which this block began
-unsigned long long accesses;
+unsigned long long steps;
 unsigned barrier_total;
 
 char* shared_memory;
@@ -184,12 +188,15 @@ void race(const char* what, const Touch& before, void* pc, int array, long long 
     fail("race", text, pc, 0, array, offset, this_block ? before.thread : -1);
 }
 
-void touch(Cell& cell, bool writes, bool atomic, void* pc, int array, long long offset) {
+void touch(Cell& cell, bool writes, How how, void* pc, int array, long long offset) {
     unsigned me = index_of(current);
     bool shared = array == -1;
-    if (!ordered(cell.write, me, shared) && !(atomic && cell.write.atomic))
+    if (cell.write.how == BEGIN_COPY && how != END_COPY && cell.write.interval >= first_interval)
+        fail("race", "touches what an asynchronous copy is still to write, with no wait for it before", pc, 0, array, offset,
+             cell.write.thread);
+    if (!ordered(cell.write, me, shared) && !(how == ATOMIC && cell.write.how == ATOMIC))
         race(writes ? "two threads write to one place" : "a thread reads what another writes", cell.write, pc, array, offset);
-    Touch now = {interval, current->step, (unsigned short)me, (unsigned short)atomic};
+    Touch now = {interval, current->step, (unsigned short)me, (unsigned short)how};
     if (writes) {
         if (!ordered(cell.read, me, shared)) race("a thread writes what another reads", cell.read, pc, array, offset);
         if (!ordered(cell.other_read, me, shared))
@@ -201,19 +208,23 @@ void touch(Cell& cell, bool writes, bool atomic, void* pc, int array, long long 
     }
 }
 
-void watch_shared(Cell& cell, bool writes, bool atomic, void* pc, long long offset) {
-    if (!writes && cell.write.interval < first_interval)
-        fail("uninitialised", "reads shared memory that no thread of this block wrote", pc, 0, -1, offset, -1);
-    touch(cell, writes, atomic, pc, -1, offset);
+void count_step(void* pc) {
+    if (launch && ++steps > launch->most_steps) fail("hang", "more steps than a kernel can need", pc, 0, -2, 0, -1);
 }
 
-size_t static_shared_bytes() { return __stop_minitl_shared - __start_minitl_shared; }
+void watch_shared(Cell& cell, bool writes, How how, void* pc, long long offset) {
+    if (!writes && cell.write.interval < first_interval)
+        fail("uninitialised", "reads shared memory that no thread of this block wrote", pc, 0, -1, offset, -1);
+    touch(cell, writes, how, pc, -1, offset);
+}
 
-void access(const void* at, size_t bytes, bool writes, bool atomic, void* pc) {
+size_t static_shared_bytes() { return __stop_minitl_static - __start_minitl_static; }
+
+void access(const void* at, size_t bytes, bool writes, How how, void* pc) {
     const char* address = (const char*)at;
     if ((size_t)(address - stack_of(current)) < STACK) return;  // its own locals
     if ((size_t)(address - (const char*)&minitl_place) < sizeof minitl_place) return;
-    if (++accesses > launch->most_accesses) fail("hang", "more accesses than a kernel of this size can need", pc, 0, -2, 0, -1);
+    count_step(pc);
     size_t step = bytes & (~bytes + 1);  // the largest power of two in it, at most a vector of 16 bytes
     if (step > 16) step = 16;
     if ((size_t)address % step) fail("misaligned", "an address is no multiple of the access's size", pc, 0, -2, 0, -1);
@@ -225,7 +236,7 @@ void access(const void* at, size_t bytes, bool writes, bool atomic, void* pc) {
             size_t offset = address - sites[i].at;
             if (offset >= sites[i].bytes) continue;
             if (offset + bytes > sites[i].bytes) break;
-            for (size_t b = 0; b < bytes; b++) watch_shared(shared_cells[in_shared + b], writes, atomic, pc, offset);
+            for (size_t b = 0; b < bytes; b++) watch_shared(shared_cells[in_shared + b], writes, how, pc, offset);
             return;
         }
         fail("out of bounds", "beyond the end of a shared array", pc, 0, -1, in_shared, -1);
@@ -247,13 +258,13 @@ void access(const void* at, size_t bytes, bool writes, bool atomic, void* pc) {
                 else if (!array.written[c])
                     fail("uninitialised", "reads what nobody wrote", pc, 0, i, offset, -1);
             }
-            touch(array_cells[i][c], writes, atomic, pc, i, offset);
+            touch(array_cells[i][c], writes, how, pc, i, offset);
         }
         return;
     }
-    size_t in_static = address - __start_minitl_shared;
-    if (__start_minitl_shared && in_static < static_shared_bytes()) {
-        for (size_t b = 0; b < bytes; b++) watch_shared(static_cells[in_static + b], writes, atomic, pc, in_static);
+    size_t in_static = address - __start_minitl_static;
+    if (__start_minitl_static && in_static < static_shared_bytes()) {
+        for (size_t b = 0; b < bytes; b++) watch_shared(static_cells[in_static + b], writes, how, pc, in_static);
         return;
     }
     // Constant tables of the kernel's own, and what it was called with, may be read.
@@ -387,7 +398,7 @@ void run_block() {
     for (unsigned i = 0; i < thread_count; i++) order[i] = launch->schedule == 1 ? thread_count - 1 - i : i;
     first_interval = ++interval;
     site_count = 0, shared_used = 0, dynamic_memory = nullptr;
-    if (__start_minitl_shared) memset(__start_minitl_shared, 0xFF, static_shared_bytes());
+    if (__start_minitl_static) memset(__start_minitl_static, 0xFF, static_shared_bytes());
     for (;;) {
         if (launch->schedule > 1) shuffle(order, thread_count);
         for (unsigned i = 0; i < thread_count; i++)
@@ -444,8 +455,8 @@ int minitl_run(void (*entry)(void**), void** arguments, Launch* given) {
     launch = given, body = entry, body_arguments = arguments, failed = false;
     if (!stacks) stacks = (char*)map(MOST_THREADS * STACK);
     if (!shared_memory) shared_memory = (char*)map(SHARED_BYTES), shared_cells = (Cell*)map(SHARED_BYTES * sizeof(Cell));
-    if (__start_minitl_shared && !static_cells) static_cells = (Cell*)map(static_shared_bytes() * sizeof(Cell));
-    if (!stacks || !shared_memory || !shared_cells || (__start_minitl_shared && !static_cells)) return 2;
+    if (__start_minitl_static && !static_cells) static_cells = (Cell*)map(static_shared_bytes() * sizeof(Cell));
+    if (!stacks || !shared_memory || !shared_cells || (__start_minitl_static && !static_cells)) return 2;
     thread_count = given->block[0] * given->block[1] * given->block[2];
     bool memory = true;
     for (int i = 0; i < given->array_count; i++) {
@@ -453,7 +464,7 @@ int minitl_run(void (*entry)(void**), void** arguments, Launch* given) {
         array_cells[i] = a.writable && a.end > a.begin ? (Cell*)map(cells_of(a) * sizeof(Cell)) : nullptr;
         memory = memory && (array_cells[i] || !a.writable || a.end == a.begin);
     }
-    interval += 1, accesses = 0;
+    interval += 1, steps = 0;
     minitl_place.block_size = {given->block[0], given->block[1], given->block[2]};
     minitl_place.grid_size = {given->grid[0], given->grid[1], given->grid[2]};
     unsigned long long blocks = (unsigned long long)given->grid[0] * given->grid[1] * given->grid[2];
@@ -515,7 +526,7 @@ unsigned minitl_ballot(unsigned mask, int predicate, int line) {
     return votes;
 }
 void minitl_trap(int line) { fail("trap", "the kernel gave up", nullptr, line, -2, 0, -1); }
-void minitl_atomic(void* at, int bytes) { access(at, bytes, true, true, __builtin_return_address(0)); }
+void minitl_atomic(void* at, int bytes) { access(at, bytes, true, ATOMIC, __builtin_return_address(0)); }
 
 // ---- Tensor cores and asynchronous copies ------------------------------------------------------------------------------
 
@@ -571,7 +582,7 @@ void minitl_mma_bf16(float* d, const unsigned* a, const unsigned* b, const float
 // ldmatrix.x4: lane i names the i-th of 32 rows of 16 bytes; matrix m is rows 8m to 8m + 7. A lane gets, of each matrix,
 // the 4 bytes at row lane / 4, word lane % 4 (transposed: the two halves at rows 2 (lane % 4) and the next, column lane / 4).
 void minitl_ldmatrix_x4(unsigned* r, const void* row, int transposed) {
-    access(row, 16, false, false, __builtin_return_address(0));
+    access(row, 16, false, PLAIN, __builtin_return_address(0));
     unsigned long long mine = (unsigned long long)row;
     show(~0u, &mine, 1, LDMATRIX);
     unsigned first = index_of(current) / WARP * WARP, lane = index_of(current) % WARP;
@@ -588,7 +599,8 @@ void minitl_ldmatrix_x4(unsigned* r, const void* row, int transposed) {
     seen(~0u, LDMATRIX);
 }
 
-// cp.async: the copy lands as late as the rules permit, when the thread waits for its group, so that a missing wait shows.
+// cp.async: the copy lands as late as the rules permit, when the thread waits for its group, so that a missing wait shows;
+// until then its place holds poison, since it might have landed as soon as it was begun.
 void minitl_copy_async(void* to, const void* from, int bytes, int valid) {
     void* pc = __builtin_return_address(0);
     if ((size_t)to % bytes || (valid > 0 && (size_t)from % bytes))
@@ -598,7 +610,9 @@ void minitl_copy_async(void* to, const void* from, int bytes, int valid) {
         f.copy_room = f.copy_room ? 2 * f.copy_room : 64;
         f.copies = (Copy*)realloc(f.copies, f.copy_room * sizeof(Copy));
     }
-    if (valid > 0) access(from, valid & (~valid + 1), false, false, pc);
+    if (valid > 0) access(from, valid, false, PLAIN, pc);
+    for (int b = 0; b < bytes; b += 4) access((char*)to + b, 4, true, BEGIN_COPY, pc);
+    memset(to, 0xFF, bytes);
     f.copies[f.copy_count++] = {(char*)to, (const char*)from, bytes, valid, f.group, pc};
 }
 void minitl_commit_async() { current->group++; }
@@ -611,7 +625,7 @@ void minitl_wait_async(int newest) {
             f.copies[kept++] = c;
             continue;
         }
-        for (int b = 0; b < c.bytes; b += 4) access(c.to + b, 4, true, false, c.pc);
+        for (int b = 0; b < c.bytes; b += 4) access(c.to + b, 4, true, END_COPY, c.pc);
         memset(c.to, 0, c.bytes);
         if (c.valid > 0) memcpy(c.to, c.from, c.valid);
     }
@@ -621,18 +635,24 @@ void minitl_wait_async(int newest) {
 // ---- The compiler's hooks ----------------------------------------------------------------------------------------------
 
 #define HOOKS(size)                                                                                                        \
-    void __tsan_read##size(void* at) { access(at, size, false, false, __builtin_return_address(0)); }                     \
-    void __tsan_write##size(void* at) { access(at, size, true, false, __builtin_return_address(0)); }                     \
-    void __tsan_volatile_read##size(void* at) { access(at, size, false, false, __builtin_return_address(0)); }            \
-    void __tsan_volatile_write##size(void* at) { access(at, size, true, false, __builtin_return_address(0)); }
+    void __tsan_read##size(void* at) { access(at, size, false, PLAIN, __builtin_return_address(0)); }                     \
+    void __tsan_write##size(void* at) { access(at, size, true, PLAIN, __builtin_return_address(0)); }                     \
+    void __tsan_volatile_read##size(void* at) { access(at, size, false, PLAIN, __builtin_return_address(0)); }            \
+    void __tsan_volatile_write##size(void* at) { access(at, size, true, PLAIN, __builtin_return_address(0)); }
 HOOKS(1) HOOKS(2) HOOKS(4) HOOKS(8) HOOKS(16)
 #define UNALIGNED(size)                                                                                                    \
-    void __tsan_unaligned_read##size(void* at) { access(at, size, false, false, __builtin_return_address(0)); }           \
-    void __tsan_unaligned_write##size(void* at) { access(at, size, true, false, __builtin_return_address(0)); }
+    void __tsan_unaligned_read##size(void* at) { access(at, size, false, PLAIN, __builtin_return_address(0)); }           \
+    void __tsan_unaligned_write##size(void* at) { access(at, size, true, PLAIN, __builtin_return_address(0)); }
 UNALIGNED(2) UNALIGNED(4) UNALIGNED(8) UNALIGNED(16)
-void __tsan_read_range(void* at, unsigned long bytes) { access(at, bytes, false, false, __builtin_return_address(0)); }
-void __tsan_write_range(void* at, unsigned long bytes) { access(at, bytes, true, false, __builtin_return_address(0)); }
+void __tsan_read_range(void* at, unsigned long bytes) { access(at, bytes, false, PLAIN, __builtin_return_address(0)); }
+void __tsan_write_range(void* at, unsigned long bytes) { access(at, bytes, true, PLAIN, __builtin_return_address(0)); }
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_init() {}
+// -fsanitize=bounds: an index into an array whose length the compiler knows, a thread's own ones among them.
+void __ubsan_handle_out_of_bounds(void*, unsigned long) {
+    fail("out of bounds", "an index beyond the end of an array, or of a row of one", __builtin_return_address(0), 0, -2, 0,
+         -1);
+}
+void __sanitizer_cov_trace_pc() { count_step(__builtin_return_address(0)); }
 }

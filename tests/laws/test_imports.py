@@ -16,9 +16,11 @@ RANKS = {
     "kernels": 1,
     "weights": 1,
     "images": 1,
+    "device": 2,
     "autograd": 2,
     "tensor": 3,
     "functional": 4,
+    "uploads": 4,
     "optim": 5,
     "nn": 6,
     "testing": 7,
@@ -33,7 +35,14 @@ RANKS = {
 }
 
 # Who may import what of the kernels.
-KERNEL_USERS = {"kernels": "", "functional": "", "optim": "", "nn": "minitl.kernels.geometry", "cli": ""}
+KERNEL_USERS = {
+    "kernels": "",
+    "device": "minitl.kernels.cuda",
+    "functional": "",
+    "optim": "",
+    "nn": "minitl.kernels.geometry",
+    "cli": "",
+}
 
 # Third-party modules with one home each.
 HOMES = {
