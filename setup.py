@@ -13,8 +13,14 @@ def packages() -> list[str]:
     return names
 
 
+# NVRTC of the first minor version of its CUDA: every driver of that CUDA loads what it compiles.
+NVRTC = ["cuda-bindings==13.*", "nvidia-cuda-nvrtc==13.0.*"]
+TEST = ["pytest>=8", "hypothesis>=6.100"]
 EXTRAS = {
-    "test": ["pytest>=8", "hypothesis>=6.100"],
+    "cuda13": ["cupy-cuda13x>=14", "numba-cuda[cu13]>=0.30", *NVRTC],
+    "cuda12": ["cupy-cuda12x>=14", "numba-cuda[cu12]>=0.30", "cuda-bindings==12.*", "nvidia-cuda-nvrtc-cu12"],
+    "test": TEST,
+    "verify": [*TEST, "greenlet>=3", "numba-cuda>=0.30", *NVRTC, "nvidia-cuda-nvdisasm==13.*"],  # and g++
     "bench": ["torch==2.13.0"],  # what benchmarks/ and the comparisons in tests/ measure against
 }
 
@@ -29,7 +35,11 @@ setup(
     python_requires=">=3.11",
     package_dir={"minitl": "minitl", "minitl.kernels": "kernels", "minitl.weights": "weights"},
     packages=packages(),
-    package_data={"minitl": ["py.typed"], "minitl.weights": ["embedded/*.h5", "embedded/*.md"]},
+    package_data={
+        "minitl": ["py.typed"],
+        "minitl.kernels": [f"**/*.{ending}" for ending in ("cu", "cuh", "cpp", "h")],
+        "minitl.weights": ["embedded/*.h5", "embedded/*.md"],
+    },
     install_requires=[
         "numpy>=2.0",
         "numba>=0.60",

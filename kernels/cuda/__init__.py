@@ -9,10 +9,11 @@ CuPy arrays run on the GPU, NumPy arrays on the emulator; a launcher is written 
 
 from .arrays import ceil_div, channels_last, contiguous, empty, zeros
 from .source import Source, source
-from .structs import conv_struct, pool_struct, strides
+from .structs import border_struct, conv_struct, pool_struct, strides
 
 __all__ = [
     "Source",
+    "border_struct",
     "ceil_div",
     "channels_last",
     "contiguous",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .source import Source
 
 OLDEST = 80  # compute capability 8.0 (A100): the first with asynchronous copies and TF32 products
-STATIC_SHARED = 48 * 1024  # bytes of shared memory that a block gets without asking for more
+UNASKED = 48 * 1024  # bytes of shared memory that a block gets without asking for more
 MOST_BLOCKS = (2**31 - 1, 65535, 65535)
 
 
@@ -125,7 +125,7 @@ class _Function:
                 f"{source.path.name}: the driver (CUDA {_version(cupy.cuda.runtime.driverGetVersion())}) does not load "
                 f"what NVRTC {'.'.join(map(str, nvrtc.version()))} compiled for {architecture()}: {error}"
             ) from error
-        self.granted = STATIC_SHARED
+        self.granted = UNASKED - self.call.shared_size_bytes  # the two together count
 
     def grant(self, kernel: str, shared: int) -> None:
         """Permits blocks with `shared` bytes of dynamic shared memory; BackendUnavailable where the GPU has less."""

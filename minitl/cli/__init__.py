@@ -35,6 +35,7 @@ COMMANDS = {
     "inspect": "show and verify what a weight file holds",
     "convert": "turn weights of another framework into a minitl file",
     "kernels": "list the versions of every op and whether they can run here",
+    "verify": "verify kernels by their properties, your own ones too",
     "pretrain": "train the small network that comes with minitl, from MNIST's files",
 }
 
@@ -169,7 +170,7 @@ def _overview() -> str:
 
 def _line(error: BaseException) -> str:
     """The error as one line that names the file, if there is one."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) and not isinstance(error, MinitlError):
         return f"not enough memory ({error}); try a smaller --batch-size, or close other programs"
     if isinstance(error, OSError) and error.filename is not None:
         return one_line(f"{os.fsdecode(error.filename)}: {error.strerror}")

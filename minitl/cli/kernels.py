@@ -1,22 +1,38 @@
-"""Lists every version of every op, in order of preference, and whether it can run here; if not, why."""
+"""Lists every version of every op, in order of preference, and whether it can run here; if not, why.
+
+With --compiled: compiles every CUDA C++ kernel, which needs no GPU, and lists what it takes of one: registers a thread,
+bytes of shared memory a block, bytes spilled to slow local memory, instructions of tensor cores and of local memory.
+"""
 
 from __future__ import annotations
 
 import argparse
 
+from ..errors import ArgumentError
 from ..kernels import backends, specs
 from . import common
 
-EXAMPLE = "minitl kernels --json"
+EXAMPLE = "minitl kernels --compiled --architecture sm_90"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
+    parser.add_argument("--compiled", action="store_true", help="compile the CUDA C++ kernels and tell what they take")
+    parser.add_argument(
+        "--architecture",
+        action="append",
+        metavar="NAME",
+        help="with --compiled: of which GPUs, such as sm_80; may be repeated (default: sm_80, sm_90 and sm_90a)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Shows the table."""
+    if args.compiled:
+        return _compiled(args)
+    if args.architecture:
+        raise ArgumentError("--architecture goes with --compiled")
     rows = [
         {"op": spec.name, "version": version.name, "why_not": backends.BACKENDS[version.backend].unavailable()}
         for spec in specs().values()
@@ -27,4 +43,31 @@ def run(args: argparse.Namespace) -> int:
     else:
         lines = [(row["op"], row["version"], row["why_not"] or "available") for row in rows]
         print(common.table(lines, ("op", "version", "here")))
+    return 0
+
+
+def _compiled(args: argparse.Namespace) -> int:
+    from ..kernels.cuda import inventory
+
+    compiled = inventory.compiled(inventory.everything(), args.architecture or inventory.ARCHITECTURES)
+    rows = [
+        {
+            "file": row.file,
+            "kernel": row.kernel,
+            "real": row.real,
+            "architecture": row.architecture,
+            "registers": row.usage.registers,
+            "shared": row.usage.shared,
+            "spilled": row.usage.spill_stores + row.usage.spill_loads,
+            "stack": row.usage.stack,
+            "tensor": row.tensor,
+            "local": row.local,
+        }
+        for row in compiled
+    ]
+    if args.json:
+        common.print_json(rows)
+    else:
+        lines = [tuple("" if value is None else str(value) for value in list(row.values())[1:]) for row in rows]
+        print(common.table(lines, tuple(list(rows[0])[1:]) if rows else ("kernel",)))
     return 0

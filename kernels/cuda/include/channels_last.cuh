@@ -22,6 +22,23 @@ __device__ __forceinline__ long long channels_last(int n, int h, int w, int c, i
     return (((long long)n * H + h) * W + w) * C + c;
 }
 
+// Where there is no picture, just rows of numbers: a thread stays with one group of columns and walks down some rows, so
+// that what belongs to the columns is worked out once. across: threads that share a row. Grid: tiles of `across` groups,
+// then rows, the first fastest. `group` may lie behind the last one; there are no rows then.
+const int RUN = 8;  // rows a thread at most; mirrored in kernels/cuda/pixels.py
+
+struct Walk {
+    int group, step;
+    long long row, end;  // the first row, and the one to stop before
+    __device__ __forceinline__ Walk(long long rows, int groups, int across) {
+        unsigned tiles = (groups + across - 1) / across;
+        step = blockDim.x / across;
+        group = blockIdx.x % tiles * across + threadIdx.x % across;
+        row = (long long)(blockIdx.x / tiles) * step * RUN + threadIdx.x / across;
+        end = group < groups ? min(row + step * RUN, rows) : 0;
+    }
+};
+
 // load4 where `vectors`, otherwise one by one: for arrays that may begin anywhere.
 template <class T>
 __device__ __forceinline__ void load4(T to[4], const T* from, bool vectors) {

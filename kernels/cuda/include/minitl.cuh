@@ -11,6 +11,8 @@
 #define DYNAMIC_SHARED(type, name)               \
     extern __shared__ float4 minitl_dynamic[];   \
     type* name = reinterpret_cast<type*>(minitl_dynamic)
+#define READS_16(at)  // tells the emulator of a vector's load or store
+#define WRITES_16(at)
 #ifdef __CUDACC_RTC__  // NVRTC has no <math.h> constants
 #undef INFINITY
 #undef NAN

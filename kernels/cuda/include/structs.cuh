@@ -17,6 +17,14 @@ struct Pool {
     int top, left;
 };
 
+// A border around pictures (PadGeometry): N x C x H x W in, N x C x P x Q out.
+enum { CONSTANT, REFLECT, REPLICATE, CIRCULAR };  // PAD_MODES, in their order
+struct Border {
+    int N, C, H, W, P, Q;
+    int top, left;
+    int mode;
+};
+
 // Steps from one element to the next along each axis of an (N, C, H, W) array, in elements.
 struct Strides4 {
     long long n, c, h, w;
@@ -25,3 +33,8 @@ struct Strides4 {
 __device__ __forceinline__ long long at(Strides4 s, int n, int c, int h, int w) {
     return n * s.n + c * s.c + h * s.h + w * s.w;
 }
+
+// How many elements an array has along each of four axes; the last varies fastest. Longer than int, for axes made one.
+struct Shape4 {
+    long long n, c, h, w;
+};

@@ -1,10 +1,22 @@
 // Loads and stores of 16 bytes at once: four float32 or two float64. The address must be a multiple of 16.
 #pragma once
 
-__device__ __forceinline__ float4 load4(const float* from) { return *reinterpret_cast<const float4*>(from); }
-__device__ __forceinline__ void store4(float* to, float4 value) { *reinterpret_cast<float4*>(to) = value; }
-__device__ __forceinline__ double2 load2(const double* from) { return *reinterpret_cast<const double2*>(from); }
-__device__ __forceinline__ void store2(double* to, double2 value) { *reinterpret_cast<double2*>(to) = value; }
+__device__ __forceinline__ float4 load4(const float* from) {
+    READS_16(from);
+    return *reinterpret_cast<const float4*>(from);
+}
+__device__ __forceinline__ void store4(float* to, float4 value) {
+    WRITES_16(to);
+    *reinterpret_cast<float4*>(to) = value;
+}
+__device__ __forceinline__ double2 load2(const double* from) {
+    READS_16(from);
+    return *reinterpret_cast<const double2*>(from);
+}
+__device__ __forceinline__ void store2(double* to, double2 value) {
+    WRITES_16(to);
+    *reinterpret_cast<double2*>(to) = value;
+}
 
 // Four values of either type to and from registers: one load for float32, two for float64.
 __device__ __forceinline__ void load4(float to[4], const float* from) {
