@@ -7,7 +7,8 @@
 strides. `relu` sets negative results to 0 while they are in cache. Results are channels-last in memory
 where the version prefers it.
 
-Reading order: oracle.py (the definition as loops), reference.py (im2col and one matrix product), cpu/.
+Reading order: oracle.py (the definition as loops), reference.py (im2col and one matrix product), cpu/;
+cuda_numba.py (what one GPU thread does), cuda/.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ..geometry import ConvGeometry
 from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
 from ..verify import bounds
 from .cpu import blocks
+from .cuda import gradient_tiles, products, tiles
 
 Array = np.ndarray
 
@@ -109,6 +111,30 @@ forward = KernelSpec(
     versions=(
         Version("cpu.gemm", "cpu.gemm:forward", _gemm_serves, _gemm_workspace),
         Version("reference.im2col", "reference:forward", workspace=_im2col_workspace),
+        Version(
+            "cuda.bfloat16",
+            "cuda.tensor_cores:forward_bfloat16",
+            products.forward_serves,
+            products.forward_workspace,
+            "bfloat16",
+        ),
+        Version(
+            "cuda.tf32", "cuda.tensor_cores:forward_tf32", products.forward_serves, products.forward_workspace, "tf32"
+        ),
+        # Before tensor cores: they copy so few channels number by number, which costs more than their products save.
+        Version("cuda.few_channels", "cuda.forward:few_channels", tiles.few_serves),
+        Version(
+            "cuda.tensor_cores",
+            "cuda.tensor_cores:forward",
+            products.forward_serves,
+            products.forward_workspace,
+            "tf32x3",
+        ),
+        Version("cuda.implicit_gemm", "cuda.forward:implicit_gemm", tiles.gemm_serves, tiles.gemm_workspace),
+        Version("cuda.tiled", "cuda.forward:tiled", tiles.tiled_serves),
+        Version("cuda.naive", "cuda.forward:naive"),
+        Version("numba_cuda.tiled", "cuda_numba:forward_tiled"),
+        Version("numba_cuda.naive", "cuda_numba:forward_naive"),
     ),
     oracle="oracle:forward",
     cases="cases:forward",
@@ -124,6 +150,37 @@ grad_input = KernelSpec(
     versions=(
         Version("cpu.gemm", "cpu.gemm:grad_input", _gemm_serves, _gemm_workspace),
         Version("reference.im2col", "reference:grad_input", workspace=_im2col_workspace),
+        Version(
+            "cuda.bfloat16",
+            "cuda.tensor_cores:grad_input_bfloat16",
+            products.grad_input_serves,
+            products.grad_input_workspace,
+            "bfloat16",
+        ),
+        Version(
+            "cuda.tf32",
+            "cuda.tensor_cores:grad_input_tf32",
+            products.grad_input_serves,
+            products.grad_input_workspace,
+            "tf32",
+        ),
+        Version(
+            "cuda.tensor_cores",
+            "cuda.tensor_cores:grad_input",
+            products.grad_input_serves,
+            products.grad_input_workspace,
+            "tf32x3",
+        ),
+        Version(
+            "cuda.implicit_gemm",
+            "cuda.grad_input:implicit_gemm",
+            gradient_tiles.input_gemm_serves,
+            gradient_tiles.input_gemm_workspace,
+        ),
+        Version("cuda.tiled", "cuda.grad_input:tiled", gradient_tiles.input_tiled_serves),
+        Version("cuda.naive", "cuda.grad_input:naive"),
+        Version("numba_cuda.tiled", "cuda_numba:grad_input_tiled"),
+        Version("numba_cuda.naive", "cuda_numba:grad_input_naive"),
     ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
@@ -141,6 +198,37 @@ grad_weight = KernelSpec(
     versions=(
         Version("cpu.gemm", "cpu.gemm:grad_weight", _gemm_serves, _gemm_workspace),
         Version("reference.im2col", "reference:grad_weight", workspace=_im2col_workspace),
+        Version(
+            "cuda.bfloat16",
+            "cuda.tensor_cores:grad_weight_bfloat16",
+            products.grad_weight_serves,
+            products.grad_weight_workspace,
+            "bfloat16",
+        ),
+        Version(
+            "cuda.tf32",
+            "cuda.tensor_cores:grad_weight_tf32",
+            products.grad_weight_serves,
+            products.grad_weight_workspace,
+            "tf32",
+        ),
+        Version(
+            "cuda.tensor_cores",
+            "cuda.tensor_cores:grad_weight",
+            products.grad_weight_serves,
+            products.grad_weight_workspace,
+            "tf32x3",
+        ),
+        Version(
+            "cuda.implicit_gemm",
+            "cuda.grad_weight:implicit_gemm",
+            gradient_tiles.weight_gemm_serves,
+            gradient_tiles.weight_gemm_workspace,
+        ),
+        Version("cuda.tiled", "cuda.grad_weight:tiled", workspace=gradient_tiles.weight_tiled_workspace),
+        Version("cuda.naive", "cuda.grad_weight:naive"),
+        Version("numba_cuda.tiled", "cuda_numba:grad_weight_tiled"),
+        Version("numba_cuda.naive", "cuda_numba:grad_weight_naive"),
     ),
     oracle="oracle:grad_weight",
     cases="cases:grad_weight",
@@ -153,7 +241,12 @@ grad_bias = KernelSpec(
     cost=lambda grad: Cost(grad.size, grad.nbytes),
     bound=bounds.inner_product(lambda grad: grad.size // max(grad.shape[1], 1), "conv2d.grad_bias"),
     dummies=lambda dtype, y_shape: {"grad": dummy(y_shape, dtype)},
-    versions=(Version("reference.sum", "reference:grad_bias"),),
+    versions=(
+        Version("reference.sum", "reference:grad_bias"),
+        Version("cuda.blocks", "cuda.grad_bias:blocks", workspace=gradient_tiles.bias_workspace),
+        Version("cuda.naive", "cuda.grad_bias:naive"),
+        Version("numba_cuda.naive", "cuda_numba:grad_bias"),
+    ),
     oracle="oracle:grad_bias",
     cases="cases:grad_bias",
 )

@@ -22,7 +22,8 @@ def run(spec, version, **call):
     """With that version where the spec has it and it serves, otherwise with the reference."""
     spec.check(**call)
     serving = [v for v in spec.versions if v.name == version and spec.reason_against(v, call) is None]
-    return spec.run(serving[0] if serving else spec.versions[-1], call)
+    reference = next(v for v in spec.versions if v.backend == "reference")
+    return spec.run(serving[0] if serving else reference, call)
 
 
 @st.composite
@@ -45,10 +46,10 @@ LARGE = {  # convolutions of several blocks an image, each kind on a path of its
 }
 
 
-def large(kind="groups", batch=3):
+def large(kind="groups", batch=3, size=(40, 37)):
     """x, w, b, grad, geometry of a convolution of LARGE."""
     kernel, attributes = LARGE[kind]
-    g = ConvGeometry.infer((batch, 6, 40, 37), (8, 6 // attributes.get("groups", 1), *kernel), **attributes)
+    g = ConvGeometry.infer((batch, 6, *size), (8, 6 // attributes.get("groups", 1), *kernel), **attributes)
     return normal(g.x_shape), normal(g.w_shape, seed=1), normal((8,), seed=2), normal(g.y_shape, seed=3), g
 
 
@@ -82,7 +83,8 @@ def test_inputs_stay_untouched(version, drawn):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_read_only_and_overlapping_inputs_are_served(version):
-    x, w, b, grad, g = large()
+    blocked = version.partition(".")[0] in ("cpu", "reference")  # GPU kernels without a GPU are slow
+    x, w, b, grad, g = large() if blocked else large(batch=1, size=(9, 7))
     expected = three(version, x, w, b, grad, g)
     for array in (x, w, b, grad):
         array.flags.writeable = False
