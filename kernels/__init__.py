@@ -36,6 +36,9 @@ OPS = (
     "dropout",
     "concat",
     "flatten",
+    "sgd_step",
+    "adam_step",
+    "rmsprop_step",
 )
 
 __all__ = [

@@ -3,6 +3,8 @@
 `forward(x, output_size)`: x (N, C, H, W) -> (N, C, P, Q); bin p spans the rows floor(p H / P) to
 ceil((p + 1) H / P), as in PyTorch, so bins overlap where P does not divide H.
 `grad_input(grad, x_shape)` spreads each gradient evenly over its bin.
+
+Any strides; versions named channels_last work so and return channels-last views.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShapeError
+from ..cuda import pixels
 from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
 from ..verify import bounds
 
@@ -61,7 +64,11 @@ forward = KernelSpec(
     # n - 1 additions and one division.
     bound=bounds.inner_product(lambda x, output_size: _bin_pixels(x.shape[2:], output_size), "adaptive_avg_pool2d"),
     dummies=lambda dtype, x_shape, output_size: {"x": dummy(x_shape, dtype), "output_size": output_size},
-    versions=(Version("reference.bins", "reference:forward"),),
+    versions=(
+        Version("reference.bins", "reference:forward"),
+        Version("cuda.channels_last", "cuda:forward_channels_last"),
+        Version("cuda.naive", "cuda:forward_naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -84,7 +91,15 @@ grad_input = KernelSpec(
         lambda grad, x_shape: _pixel_bins(x_shape[2:], grad.shape[2:]) + 1, "adaptive_avg_pool2d.grad_input"
     ),
     dummies=_grad_dummies,
-    versions=(Version("reference.bins", "reference:grad_input"),),
+    versions=(
+        Version("reference.bins", "reference:grad_input"),
+        Version(
+            "cuda.channels_last",
+            "cuda:grad_input_channels_last",
+            lambda grad, x_shape: pixels.refusal(x_shape[1]),
+        ),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

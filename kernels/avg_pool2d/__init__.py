@@ -6,7 +6,7 @@ the picture or its padding, but not what reaches beyond the padding (as windows 
 `count_include_pad` the pixels alone; with `divisor_override` that number stands in place of the area.
 `grad_input(grad, geometry, ...)` spreads each gradient, divided by the same number, evenly over its window.
 
-Any strides; the cpu version works channels-last and returns channels-last views.
+Any strides; versions named channels_last work so and return channels-last views.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError
+from ..cuda import pixels
 from ..geometry import PoolGeometry
 from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
 from ..verify import bounds
@@ -94,6 +95,10 @@ def _grad_roundings(geometry: PoolGeometry, **_: Any) -> int:
     return overlapping[0] * overlapping[1] + 1
 
 
+def _by_fours(geometry: PoolGeometry, **_: Any) -> str | None:
+    return pixels.refusal(geometry.channels)
+
+
 forward = KernelSpec(
     name="avg_pool2d",
     package=__name__,
@@ -104,6 +109,8 @@ forward = KernelSpec(
     versions=(
         Version("cpu.channels_last", "cpu:forward"),
         Version("reference.separable", "reference:forward"),
+        Version("cuda.channels_last", "cuda:forward_channels_last", _by_fours),
+        Version("cuda.naive", "cuda:forward_naive"),
     ),
     oracle="oracle:forward",
     cases="cases:forward",
@@ -119,6 +126,8 @@ grad_input = KernelSpec(
     versions=(
         Version("cpu.channels_last", "cpu:grad_input"),
         Version("reference.separable", "reference:grad_input"),
+        Version("cuda.channels_last", "cuda:grad_input_channels_last", _by_fours),
+        Version("cuda.naive", "cuda:grad_input_naive"),
     ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",

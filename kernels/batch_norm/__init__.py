@@ -15,7 +15,7 @@ values make up a channel.
 Whoever calls owns the running statistics; nothing here remembers a batch. NaN spreads over its channel in
 training and stays alone in inference. A channel with var + eps = 0 becomes NaN or infinite, as in PyTorch.
 
-Any strides; the cpu versions work channels-last and return channels-last views. The mean is rounded to the dtype
+Any strides; versions named channels_last work so and return channels-last views. The mean is rounded to the dtype
 of x, so y is what an exact computation makes of an x off by one rounding: with float32 numbers near 10000 and a
 deviation of 1, y is right to 5e-4.
 
@@ -33,8 +33,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError
+from ..cuda import pixels
 from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
 from ..verify import bounds
+from . import cuda
 
 Array = np.ndarray
 
@@ -123,6 +125,10 @@ def _dummies(dtype: np.dtype, x_shape: tuple[int, ...], affine: bool = True, eps
     return {**dict.fromkeys(("x", "grad"), dummy(x_shape, dtype)), **each, **pair, "eps": eps}
 
 
+def _by_fours(var: Array, **_: Any) -> str | None:
+    return pixels.refusal(var.shape[0])
+
+
 statistics = KernelSpec(
     name="batch_norm.statistics",
     package=__name__,
@@ -133,6 +139,8 @@ statistics = KernelSpec(
     versions=(
         Version("cpu.channels_last", "cpu:statistics"),
         Version("reference.two_pass", "reference:statistics"),
+        Version("cuda.channels_last", "cuda:statistics_channels_last", workspace=cuda.sums_workspace),
+        Version("cuda.naive", "cuda:statistics_naive"),
     ),
     oracle="oracle:statistics",
     cases="cases:statistics",
@@ -148,6 +156,8 @@ forward = KernelSpec(
     versions=(
         Version("cpu.channels_last", "cpu:forward"),
         Version("reference.centred", "reference:forward"),
+        Version("cuda.channels_last", "cuda:forward_channels_last", _by_fours),
+        Version("cuda.naive", "cuda:forward_naive"),
     ),
     oracle="oracle:forward",
     cases="cases:forward",
@@ -163,6 +173,8 @@ grad_affine = KernelSpec(
     versions=(
         Version("cpu.channels_last", "cpu:grad_affine"),
         Version("reference.sums", "reference:grad_affine"),
+        Version("cuda.channels_last", "cuda:grad_affine_channels_last", workspace=cuda.sums_workspace),
+        Version("cuda.naive", "cuda:grad_affine_naive"),
     ),
     oracle="oracle:grad_affine",
     cases="cases:grad_affine",
@@ -178,6 +190,8 @@ grad_input = KernelSpec(
     versions=(
         Version("cpu.channels_last", "cpu:grad_input"),
         Version("reference.scaled", "reference:grad_input"),
+        Version("cuda.channels_last", "cuda:grad_input_channels_last", _by_fours),
+        Version("cuda.naive", "cuda:grad_input_naive"),
     ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
@@ -193,6 +207,8 @@ grad_input_training = KernelSpec(
     versions=(
         Version("cpu.channels_last", "cpu:grad_input_training"),
         Version("reference.centred", "reference:grad_input_training"),
+        Version("cuda.channels_last", "cuda:grad_input_training_channels_last", _by_fours),
+        Version("cuda.naive", "cuda:grad_input_training_naive"),
     ),
     oracle="oracle:grad_input_training",
     cases="cases:grad_input_training",

@@ -75,7 +75,10 @@ forward = KernelSpec(
     cost=lambda probabilities, **_: Cost(8 * probabilities.size, 2 * probabilities.nbytes),
     bound=bounds.binary_cross_entropy,
     dummies=_dummies,
-    versions=(Version("reference.logarithms", "reference:forward"),),
+    versions=(
+        Version("reference.logarithms", "reference:forward"),
+        Version("cuda.naive", "cuda:naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -87,7 +90,10 @@ grad_input = KernelSpec(
     cost=lambda probabilities, **_: Cost(6 * probabilities.size, 3 * probabilities.nbytes),
     bound=bounds.binary_cross_entropy_grad,
     dummies=_dummies,
-    versions=(Version("reference.quotient", "reference:grad_input"),),
+    versions=(
+        Version("reference.quotient", "reference:grad_input"),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

@@ -77,7 +77,10 @@ forward = KernelSpec(
     cost=lambda logits, **_: Cost(10 * logits.size, 2 * logits.nbytes),
     bound=bounds.binary_cross_entropy_with_logits,
     dummies=_dummies,
-    versions=(Version("reference.softplus", "reference:forward"),),
+    versions=(
+        Version("reference.softplus", "reference:forward"),
+        Version("cuda.naive", "cuda:naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -89,7 +92,10 @@ grad_input = KernelSpec(
     cost=lambda logits, **_: Cost(12 * logits.size, 3 * logits.nbytes),
     bound=bounds.binary_cross_entropy_with_logits_grad,
     dummies=_dummies,
-    versions=(Version("reference.sigmoid", "reference:grad_input"),),
+    versions=(
+        Version("reference.sigmoid", "reference:grad_input"),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

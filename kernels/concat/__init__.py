@@ -66,7 +66,11 @@ forward = KernelSpec(
     cost=lambda xs, axis: Cost(0, 2 * sum(x.nbytes for x in xs)),
     bound=bounds.exact,
     dummies=_dummies,
-    versions=(Version("reference.concatenate", "reference:forward"),),
+    versions=(
+        Version("reference.concatenate", "reference:forward"),
+        Version("cuda.rows", "cuda:rows"),
+        Version("cuda.naive", "cuda:naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -78,7 +82,7 @@ grad_input = KernelSpec(
     cost=lambda grad, sizes, axis: Cost(0, 2 * grad.nbytes),
     bound=bounds.exact,
     dummies=_grad_dummies,
-    versions=(Version("reference.split", "reference:grad_input"),),
+    versions=(Version("reference.split", "reference:grad_input"), Version("cuda.views", "cuda:views")),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError
+from ..cuda import rows
 from ..losses import check_class_weight, check_classes, check_labels, check_loss_grad, check_range, check_reduction
 from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, check_share, dummy
 from ..verify import bounds
@@ -109,6 +110,16 @@ def _dummies(
     }
 
 
+def _rows(logits: Array | None = None, log_probabilities: Array | None = None, **_: Any) -> str | None:
+    """Why several threads had better not share a row, or None."""
+    return rows.refusal(log_probabilities if logits is None else logits, 1)
+
+
+def _short_rows(logits: Array | None = None, log_probabilities: Array | None = None, **_: Any) -> str | None:
+    """The same of the threads of one warp."""
+    return rows.refusal(log_probabilities if logits is None else logits, 1, rows.SHORT)
+
+
 forward = KernelSpec(
     name="cross_entropy",
     package=__name__,
@@ -116,7 +127,12 @@ forward = KernelSpec(
     cost=lambda logits, **_: Cost(6 * logits.size, 2 * logits.nbytes),
     bound=bounds.cross_entropy,
     dummies=_dummies,
-    versions=(Version("reference.log_softmax", "reference:forward"),),
+    versions=(
+        Version("reference.log_softmax", "reference:forward"),
+        Version("cuda.warp", "cuda:warp", _short_rows),
+        Version("cuda.block", "cuda:block", _rows),
+        Version("cuda.naive", "cuda:naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -128,7 +144,12 @@ grad_input = KernelSpec(
     cost=lambda log_probabilities, **_: Cost(4 * log_probabilities.size, 2 * log_probabilities.nbytes),
     bound=bounds.cross_entropy_grad,
     dummies=_dummies,
-    versions=(Version("reference.targets", "reference:grad_input"),),
+    versions=(
+        Version("reference.targets", "reference:grad_input"),
+        Version("cuda.warp", "cuda:grad_input_warp", _short_rows),
+        Version("cuda.block", "cuda:grad_input_block", _rows),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

@@ -71,7 +71,11 @@ forward = KernelSpec(
     cost=lambda x, **_: Cost(x.size, 2 * x.nbytes),
     bound=bounds.scaled_once,
     dummies=_dummies("x"),
-    versions=(Version("reference.philox", "reference:forward"),),
+    versions=(
+        Version("reference.philox", "reference:forward"),
+        Version("cuda.vector", "cuda:vector"),
+        Version("cuda.naive", "cuda:naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -83,7 +87,11 @@ grad_input = KernelSpec(
     cost=lambda grad, **_: Cost(grad.size, 2 * grad.nbytes),
     bound=bounds.scaled_once,
     dummies=_dummies("grad"),
-    versions=(Version("reference.philox", "reference:grad_input"),),
+    versions=(
+        Version("reference.philox", "reference:grad_input"),
+        Version("cuda.vector", "cuda:grad_input_vector"),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

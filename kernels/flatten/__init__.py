@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import ShapeError
 from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
 from ..verify import bounds
+from . import cuda
 
 Array = np.ndarray
 
@@ -36,7 +37,11 @@ forward = KernelSpec(
     cost=lambda x: Cost(0, 2 * x.nbytes),
     bound=bounds.exact,
     dummies=lambda dtype, x_shape: {"x": dummy(x_shape, dtype)},
-    versions=(Version("reference.reshape", "reference:forward"),),
+    versions=(
+        Version("reference.reshape", "reference:forward"),
+        Version("cuda.tiles", "cuda:tiles", cuda.tiles_serves),
+        Version("cuda.naive", "cuda:naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -51,7 +56,7 @@ grad_input = KernelSpec(
         "grad": dummy((x_shape[0], math.prod(x_shape[1:])), dtype),
         "x_shape": tuple(x_shape),
     },
-    versions=(Version("reference.reshape", "reference:grad_input"),),
+    versions=(Version("reference.reshape", "reference:grad_input"), Version("cuda.view", "cuda:view")),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from ..verify.strategies import arrays, dtypes
 
-_shapes = st.lists(st.integers(0, 5), min_size=1, max_size=4).map(tuple)
+_small = st.lists(st.integers(0, 5), min_size=1, max_size=4).map(tuple)
+_more_than_a_tile = st.tuples(st.just(2), st.integers(30, 36), st.integers(4, 7), st.integers(6, 9))  # of 32 x 32
+_shapes = st.sampled_from([_small, _small, _small, _more_than_a_tile]).flatmap(lambda kind: kind)
 
 
 @st.composite

@@ -55,7 +55,11 @@ forward = KernelSpec(
     cost=lambda x, **_: Cost(10 * x.size, 2 * x.nbytes),
     bound=bounds.gelu,
     dummies=_dummies,
-    versions=(Version("reference.tails", "reference:forward"),),
+    versions=(
+        Version("reference.tails", "reference:forward"),
+        Version("cuda.vector", "cuda:vector"),
+        Version("cuda.naive", "cuda:naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -67,7 +71,11 @@ grad_input = KernelSpec(
     cost=lambda x, **_: Cost(20 * x.size, 3 * x.nbytes),
     bound=bounds.gelu_grad,
     dummies=_dummies,
-    versions=(Version("reference.tails", "reference:grad_input"),),
+    versions=(
+        Version("reference.tails", "reference:grad_input"),
+        Version("cuda.vector", "cuda:grad_input_vector"),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

@@ -96,7 +96,10 @@ forward = KernelSpec(
     cost=lambda scores, **_: Cost(4 * scores.size, scores.nbytes),
     bound=bounds.hinge_loss,
     dummies=_dummies,
-    versions=(Version("reference.margins", "reference:forward"),),
+    versions=(
+        Version("reference.margins", "reference:forward"),
+        Version("cuda.naive", "cuda:naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -108,7 +111,10 @@ grad_input = KernelSpec(
     cost=lambda scores, **_: Cost(6 * scores.size, 2 * scores.nbytes),
     bound=bounds.hinge_loss_grad,
     dummies=_dummies,
-    versions=(Version("reference.margins", "reference:grad_input"),),
+    versions=(
+        Version("reference.margins", "reference:grad_input"),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

@@ -49,7 +49,11 @@ forward = KernelSpec(
     cost=lambda x, **_: Cost(x.size, 2 * x.nbytes),
     bound=bounds.scaled_once,
     dummies=_dummies,
-    versions=(Version("reference.maximum", "reference:forward"),),
+    versions=(
+        Version("reference.maximum", "reference:forward"),
+        Version("cuda.vector", "cuda:vector"),
+        Version("cuda.naive", "cuda:naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -61,7 +65,11 @@ grad_input = KernelSpec(
     cost=lambda x, **_: Cost(x.size, 3 * x.nbytes),
     bound=bounds.scaled_once,
     dummies=_dummies,
-    versions=(Version("reference.factor", "reference:grad_input"),),
+    versions=(
+        Version("reference.factor", "reference:grad_input"),
+        Version("cuda.vector", "cuda:grad_input_vector"),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

@@ -14,6 +14,7 @@ import numpy as np
 from ...errors import ShapeError
 from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
 from ..verify import bounds
+from . import tensor_cores
 
 Array = np.ndarray
 
@@ -80,7 +81,18 @@ forward = KernelSpec(
     cost=lambda x, w, b: _cost(x.shape[0], x.shape[1], w.shape[0], x.dtype.itemsize),
     bound=bounds.inner_product(lambda x, **_: x.shape[1] + 1, "linear"),
     dummies=_dummies,
-    versions=(Version("reference.blas", "reference:forward"),),
+    versions=(
+        Version("reference.blas", "reference:forward"),
+        Version(
+            "cuda.bfloat16", "tensor_cores:forward_bfloat16", tensor_cores.serves, tensor_cores.workspace, "bfloat16"
+        ),
+        Version("cuda.tf32", "tensor_cores:forward_tf32", tensor_cores.serves, tensor_cores.workspace, "tf32"),
+        Version("cuda.tensor_cores", "tensor_cores:forward", tensor_cores.serves, tensor_cores.workspace, "tf32x3"),
+        Version("cuda.tiled", "cuda:forward"),
+        Version("cuda.naive", "cuda:forward_naive"),
+        Version("numba_cuda.tiled", "cuda_numba:forward_tiled"),
+        Version("numba_cuda.naive", "cuda_numba:forward_naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -92,7 +104,18 @@ grad_input = KernelSpec(
     cost=lambda grad, w: _cost(grad.shape[0], w.shape[1], w.shape[0], w.dtype.itemsize),
     bound=bounds.inner_product(lambda grad, w: w.shape[0], "linear.grad_input"),
     dummies=_dummies,
-    versions=(Version("reference.blas", "reference:grad_input"),),
+    versions=(
+        Version("reference.blas", "reference:grad_input"),
+        Version(
+            "cuda.bfloat16", "tensor_cores:grad_input_bfloat16", tensor_cores.serves, tensor_cores.workspace, "bfloat16"
+        ),
+        Version("cuda.tf32", "tensor_cores:grad_input_tf32", tensor_cores.serves, tensor_cores.workspace, "tf32"),
+        Version("cuda.tensor_cores", "tensor_cores:grad_input", tensor_cores.serves, tensor_cores.workspace, "tf32x3"),
+        Version("cuda.tiled", "cuda:grad_input"),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+        Version("numba_cuda.tiled", "cuda_numba:grad_input_tiled"),
+        Version("numba_cuda.naive", "cuda_numba:grad_input_naive"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )
@@ -104,7 +127,22 @@ grad_weight = KernelSpec(
     cost=lambda grad, x: _cost(x.shape[0], x.shape[1], grad.shape[1], x.dtype.itemsize),
     bound=bounds.inner_product(lambda grad, x: x.shape[0], "linear.grad_weight"),
     dummies=_dummies,
-    versions=(Version("reference.blas", "reference:grad_weight"),),
+    versions=(
+        Version("reference.blas", "reference:grad_weight"),
+        Version(
+            "cuda.bfloat16",
+            "tensor_cores:grad_weight_bfloat16",
+            tensor_cores.serves,
+            tensor_cores.workspace,
+            "bfloat16",
+        ),
+        Version("cuda.tf32", "tensor_cores:grad_weight_tf32", tensor_cores.serves, tensor_cores.workspace, "tf32"),
+        Version("cuda.tensor_cores", "tensor_cores:grad_weight", tensor_cores.serves, tensor_cores.workspace, "tf32x3"),
+        Version("cuda.tiled", "cuda:grad_weight"),
+        Version("cuda.naive", "cuda:grad_weight_naive"),
+        Version("numba_cuda.tiled", "cuda_numba:grad_weight_tiled"),
+        Version("numba_cuda.naive", "cuda_numba:grad_weight_naive"),
+    ),
     oracle="oracle:grad_weight",
     cases="cases:grad_weight",
 )
@@ -116,7 +154,11 @@ grad_bias = KernelSpec(
     cost=lambda grad: Cost(grad.size, grad.nbytes),
     bound=bounds.inner_product(lambda grad: grad.shape[0], "linear.grad_bias"),
     dummies=_dummies,
-    versions=(Version("reference.sum", "reference:grad_bias"),),
+    versions=(
+        Version("reference.sum", "reference:grad_bias"),
+        Version("cuda.tiled", "cuda:grad_bias"),
+        Version("numba_cuda.naive", "cuda_numba:grad_bias"),
+    ),
     oracle="oracle:grad_bias",
     cases="cases:grad_bias",
 )

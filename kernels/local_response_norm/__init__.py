@@ -14,7 +14,7 @@ is alpha = 5e-4 here (Caffe's AlexNet has alpha = 1e-4, k = 1). TensorFlow's dep
 its alpha is undivided too. NaN and infinity spread over the windows that hold them, as in PyTorch; where k = 0 and
 a whole window is 0, y is NaN.
 
-Any strides; the cpu versions work channels-last and return channels-last views.
+Any strides; cpu.channels_last and cuda.shared work channels-last and return channels-last views.
 
 Source: Krizhevsky, Sutskever & Hinton, "ImageNet Classification with Deep Convolutional Neural Networks" (2012),
 section 3.3.
@@ -32,6 +32,7 @@ import numpy as np
 from ...errors import ArgumentError, ShapeError
 from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
 from ..verify import bounds
+from . import cuda
 
 Array = np.ndarray
 
@@ -77,6 +78,8 @@ forward = KernelSpec(
     versions=(
         Version("cpu.channels_last", "cpu:forward"),
         Version("reference.window", "reference:forward"),
+        Version("cuda.shared", "cuda:forward_shared", cuda.serves),
+        Version("cuda.naive", "cuda:forward_naive"),
     ),
     oracle="oracle:forward",
     cases="cases:forward",
@@ -92,6 +95,8 @@ grad_input = KernelSpec(
     versions=(
         Version("cpu.channels_last", "cpu:grad_input"),
         Version("reference.window", "reference:grad_input"),
+        Version("cuda.shared", "cuda:grad_input_shared", cuda.grad_input_serves),
+        Version("cuda.naive", "cuda:grad_input_naive"),
     ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..registry import Cost, KernelSpec, Version, check_floats, check_shape
-from ..softmax import check_axis, dummies
+from ..softmax import check_axis, dummies, rows_together, short_rows_together
 from ..verify import bounds
 
 Array = np.ndarray
@@ -35,7 +35,12 @@ forward = KernelSpec(
     cost=lambda x, axis: Cost(4 * x.size, 2 * x.nbytes),
     bound=bounds.log_softmax,
     dummies=dummies,
-    versions=(Version("reference.shifted", "reference:forward"),),
+    versions=(
+        Version("reference.shifted", "reference:forward"),
+        Version("cuda.warp", "cuda:warp", short_rows_together),
+        Version("cuda.block", "cuda:block", rows_together),
+        Version("cuda.naive", "cuda:naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -47,7 +52,12 @@ grad_input = KernelSpec(
     cost=lambda grad, y, axis: Cost(4 * y.size, 3 * y.nbytes),
     bound=bounds.log_softmax_grad,
     dummies=dummies,
-    versions=(Version("reference.from_output", "reference:grad_input"),),
+    versions=(
+        Version("reference.from_output", "reference:grad_input"),
+        Version("cuda.warp", "cuda:grad_input_warp", short_rows_together),
+        Version("cuda.block", "cuda:grad_input_block", rows_together),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError, ShapeError
+from ..cuda import rows
 from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
 from ..verify import bounds
 
@@ -62,6 +63,16 @@ def _dummies(dtype: np.dtype, x_shape: tuple[int, ...], axis: Axes = -1, keepdim
     return {"x": x, "y": y, "grad": y, "axis": axis, "keepdims": keepdims}
 
 
+def _rows(x: Array, axis: Axes, **_: Any) -> str | None:
+    """Why several threads had better not share a row, or None."""
+    return rows.refusal(x, axis)
+
+
+def _short_rows(x: Array, axis: Axes, **_: Any) -> str | None:
+    """The same of the threads of one warp."""
+    return rows.refusal(x, axis, rows.SHORT)
+
+
 forward = KernelSpec(
     name="logsumexp",
     package=__name__,
@@ -69,7 +80,12 @@ forward = KernelSpec(
     cost=lambda x, **_: Cost(4 * x.size, x.nbytes),
     bound=bounds.logsumexp,
     dummies=_dummies,
-    versions=(Version("reference.shifted", "reference:forward"),),
+    versions=(
+        Version("reference.shifted", "reference:forward"),
+        Version("cuda.warp", "cuda:warp", _short_rows),
+        Version("cuda.block", "cuda:block", _rows),
+        Version("cuda.naive", "cuda:naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -81,7 +97,11 @@ grad_input = KernelSpec(
     cost=lambda x, **_: Cost(3 * x.size, 2 * x.nbytes),
     bound=bounds.logsumexp_grad,
     dummies=_dummies,
-    versions=(Version("reference.from_output", "reference:grad_input"),),
+    versions=(
+        Version("reference.from_output", "reference:grad_input"),
+        Version("cuda.warp", "cuda:grad_input_warp", _rows),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

@@ -4,9 +4,9 @@
 x (N, C, H, W); indices, int32 of the same shape, tell where it was, as h * W + w within its plane. Of
 equal pixels the first in row-major order wins; a NaN wins over every number, the first NaN over later
 ones (as in PyTorch). Padding never wins, not even over -inf. `grad_input(grad, indices, geometry)` adds
-each gradient to the pixel that won.
+each gradient to the pixel that won; indices are those that `forward` returns for this geometry.
 
-Any strides; the cpu version works channels-last and returns channels-last views.
+Any strides; versions named channels_last work so and return channels-last views.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShapeError
+from ..cuda import pixels
 from ..geometry import PoolGeometry
 from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
 from ..verify import bounds
@@ -45,10 +46,12 @@ def _check_grad_input(grad: Array, indices: Array, geometry: PoolGeometry) -> No
     _check_plane(op, geometry)
     if indices.dtype != INDEX:
         raise ShapeError(f"{op}: indices must be int32, as max_pool2d returns them; got {indices.dtype}")
-    pixels = geometry.size[0] * geometry.size[1]
-    if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < pixels:
+    if not isinstance(indices, Array):
+        return  # the host would wait for a device's answer; kernels there gather, and never address by an index
+    plane = geometry.size[0] * geometry.size[1]
+    if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < plane:
         raise ShapeError(
-            f"{op}: indices must lie in 0 .. {pixels - 1}, the pixels of x of shape {geometry.x_shape}; "
+            f"{op}: indices must lie in 0 .. {plane - 1}, the pixels of x of shape {geometry.x_shape}; "
             f"got {int(indices.min())} .. {int(indices.max())}; pass what max_pool2d returned for this geometry"
         )
 
@@ -70,6 +73,10 @@ def _dummies(dtype: np.dtype, x_shape: tuple[int, ...], kernel_size: Any, **attr
     }
 
 
+def _by_fours(geometry: PoolGeometry, **_: Any) -> str | None:
+    return pixels.refusal(geometry.channels)
+
+
 forward = KernelSpec(
     name="max_pool2d",
     package=__name__,
@@ -80,6 +87,9 @@ forward = KernelSpec(
     versions=(
         Version("cpu.channels_last", "cpu:forward"),
         Version("reference.taps", "reference:forward"),
+        Version("cuda.channels_last", "cuda:forward_channels_last", _by_fours),
+        Version("cuda.naive", "cuda:forward_naive"),
+        Version("numba_cuda.naive", "cuda_numba:forward"),
     ),
     oracle="oracle:forward",
     cases="cases:forward",
@@ -96,6 +106,9 @@ grad_input = KernelSpec(
     versions=(
         Version("cpu.channels_last", "cpu:grad_input"),
         Version("reference.scatter", "reference:grad_input"),
+        Version("cuda.channels_last", "cuda:grad_input_channels_last", _by_fours),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+        Version("numba_cuda.naive", "cuda_numba:grad_input"),
     ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",

@@ -18,7 +18,8 @@ from .oracle import forward as _winners
 def geometries(draw: st.DrawFn) -> PoolGeometry:
     """A PoolGeometry with every attribute drawn; overlapping windows, ceil mode and batch 0 included."""
     one = st.integers(0, 2)
-    batch, channels = draw(st.integers(0, 3)), draw(st.sampled_from([1, 2, 3, 33]))  # 33: more than a block
+    batch = draw(st.sampled_from([2, 1, 3, 0]))
+    channels = draw(st.sampled_from([1, 4, 3, 33, 40]))  # 33: more than a block; 40: the same, by fours
     kernel = draw(st.integers(1, 3) | st.tuples(st.integers(1, 4), st.integers(1, 4)))
     padding = draw(st.one_of(one, st.tuples(one, one), st.tuples(st.tuples(one, one), st.tuples(one, one)),
                              st.sampled_from(["valid", "same"])))  # fmt: skip

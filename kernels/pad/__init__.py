@@ -5,7 +5,8 @@
 are not repeated), "replicate" (the nearest pixel) or "circular" (the picture again, as if it were tiled). Corners
 come from both axes. `grad_input(grad, geometry)` adds what the border received to the pixels that it shows.
 
-Any strides; the result lies in memory as x does.
+Any strides; the reference version's result lies in memory as x does, versions named channels_last return
+channels-last views.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError
+from ..cuda import pixels
 from ..geometry import PadGeometry
 from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
 from ..verify import bounds
@@ -67,6 +69,10 @@ def _dummies(
     }
 
 
+def _by_fours(geometry: PadGeometry, **_: Any) -> str | None:
+    return pixels.refusal(geometry.channels)
+
+
 forward = KernelSpec(
     name="pad",
     package=__name__,
@@ -74,7 +80,11 @@ forward = KernelSpec(
     cost=_cost,
     bound=bounds.exact,
     dummies=_dummies,
-    versions=(Version("reference.borders", "reference:forward"),),
+    versions=(
+        Version("reference.borders", "reference:forward"),
+        Version("cuda.channels_last", "cuda:forward_channels_last", _by_fours),
+        Version("cuda.naive", "cuda:forward_naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -86,7 +96,11 @@ grad_input = KernelSpec(
     cost=_cost,
     bound=bounds.inner_product(_copies, "pad.grad_input"),
     dummies=_dummies,
-    versions=(Version("reference.borders", "reference:grad_input"),),
+    versions=(
+        Version("reference.borders", "reference:grad_input"),
+        Version("cuda.channels_last", "cuda:grad_input_channels_last", _by_fours),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

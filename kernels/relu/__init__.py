@@ -30,7 +30,12 @@ forward = KernelSpec(
     cost=lambda x: Cost(x.size, 2 * x.nbytes),
     bound=bounds.exact,
     dummies=lambda dtype, x_shape: {"x": dummy(x_shape, dtype)},
-    versions=(Version("reference.maximum", "reference:forward"), Version("cuda.naive", "cuda:naive"),),
+    versions=(
+        Version("reference.maximum", "reference:forward"),
+        Version("cuda.vector", "cuda:vector"),
+        Version("cuda.naive", "cuda:naive"),
+        Version("numba_cuda.naive", "cuda_numba:forward"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -42,7 +47,12 @@ grad_input = KernelSpec(
     cost=lambda grad, y: Cost(grad.size, 3 * grad.nbytes),
     bound=bounds.exact,
     dummies=lambda dtype, x_shape: {"grad": dummy(x_shape, dtype), "y": dummy(x_shape, dtype)},
-    versions=(Version("reference.where", "reference:grad_input"),),
+    versions=(
+        Version("reference.where", "reference:grad_input"),
+        Version("cuda.vector", "cuda:grad_input_vector"),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+        Version("numba_cuda.naive", "cuda_numba:grad_input"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

@@ -1,15 +1,24 @@
-"""ReLU in CUDA C++ (relu.cu)."""
+"""Launchers of relu.cu: one a version, with the signature of the op."""
 
 from __future__ import annotations
 
-from ..cuda import ceil_div, contiguous, empty, source
+from ..cuda import source
+from ..cuda.elementwise import by_fours, one_by_one
 
 SOURCE = source(__file__, "relu.cu")
-BLOCK = 256
 
 
 def naive(x):
-    x = contiguous(x)
-    y = empty(x.shape, x.dtype, like=x)
-    SOURCE.launch("relu_naive", ceil_div(x.size, BLOCK), BLOCK, x, y, x.size, real=x.dtype)
-    return y
+    return one_by_one(SOURCE, "relu_naive", x)
+
+
+def vector(x):
+    return by_fours(SOURCE, "relu_vector", x)
+
+
+def grad_input_naive(grad, y):
+    return one_by_one(SOURCE, "relu_grad_naive", y, grad)
+
+
+def grad_input_vector(grad, y):
+    return by_fours(SOURCE, "relu_grad_vector", y, grad)

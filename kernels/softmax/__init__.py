@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShapeError
+from ..cuda import rows
 from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
 from ..verify import bounds
 
@@ -44,6 +45,16 @@ def dummies(dtype: np.dtype, x_shape: tuple[int, ...], axis: int = -1) -> Mappin
     return {**dict.fromkeys(("x", "grad", "y"), dummy(x_shape, dtype)), "axis": axis}
 
 
+def rows_together(axis: int, x: Array | None = None, y: Array | None = None, **_: Any) -> str | None:
+    """Why several threads had better not share a row, or None."""
+    return rows.refusal(y if x is None else x, axis)
+
+
+def short_rows_together(axis: int, x: Array | None = None, y: Array | None = None, **_: Any) -> str | None:
+    """The same of the threads of one warp."""
+    return rows.refusal(y if x is None else x, axis, rows.SHORT)
+
+
 forward = KernelSpec(
     name="softmax",
     package=__name__,
@@ -51,7 +62,14 @@ forward = KernelSpec(
     cost=lambda x, axis: Cost(4 * x.size, 2 * x.nbytes),
     bound=bounds.softmax,
     dummies=dummies,
-    versions=(Version("reference.shifted", "reference:forward"),),
+    versions=(
+        Version("reference.shifted", "reference:forward"),
+        Version("cuda.warp", "cuda:warp", short_rows_together),
+        Version("cuda.block", "cuda:block", rows_together),
+        Version("cuda.naive", "cuda:naive"),
+        Version("numba_cuda.warp", "cuda_numba:forward_warp"),
+        Version("numba_cuda.naive", "cuda_numba:forward_naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -63,7 +81,14 @@ grad_input = KernelSpec(
     cost=lambda grad, y, axis: Cost(4 * y.size, 3 * y.nbytes),
     bound=bounds.softmax_grad,
     dummies=dummies,
-    versions=(Version("reference.from_output", "reference:grad_input"),),
+    versions=(
+        Version("reference.from_output", "reference:grad_input"),
+        Version("cuda.warp", "cuda:grad_input_warp", short_rows_together),
+        Version("cuda.block", "cuda:grad_input_block", rows_together),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+        Version("numba_cuda.warp", "cuda_numba:grad_input_warp"),
+        Version("numba_cuda.naive", "cuda_numba:grad_input_naive"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

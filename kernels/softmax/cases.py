@@ -13,10 +13,12 @@ from .oracle import forward as _softmax
 
 @st.composite
 def shapes_and_axes(draw: st.DrawFn) -> tuple[tuple[int, ...], int]:
-    """A shape of 1 to 3 axes and one of them, counted from either end, that is not empty."""
+    """A shape of 1 to 3 axes and one of them, counted from either end, that is not empty; a few are long."""
     shape = draw(st.lists(st.integers(0, 6), min_size=1, max_size=3))
     axis = draw(st.integers(-len(shape), len(shape) - 1))
-    shape[axis] = max(shape[axis], 1)
+    long = draw(st.sampled_from([0, 0, 0, 0, 0, 33, 150, 1030]))  # beyond a warp's lanes, a block's threads, SHORT
+    shape = [min(n, 2) for n in shape] if long > 100 else shape
+    shape[axis] = long or max(shape[axis], 1)
     return tuple(shape), axis
 
 

@@ -30,7 +30,11 @@ forward = KernelSpec(
     cost=lambda x: Cost(x.size, 2 * x.nbytes),
     bound=bounds.tanh,
     dummies=lambda dtype, x_shape: {"x": dummy(x_shape, dtype)},
-    versions=(Version("reference.numpy", "reference:forward"),),
+    versions=(
+        Version("reference.numpy", "reference:forward"),
+        Version("cuda.vector", "cuda:vector"),
+        Version("cuda.naive", "cuda:naive"),
+    ),
     oracle="oracle:forward",
     cases="cases:forward",
 )
@@ -42,7 +46,11 @@ grad_input = KernelSpec(
     cost=lambda grad, y: Cost(3 * y.size, 3 * y.nbytes),
     bound=bounds.tanh_grad,
     dummies=lambda dtype, x_shape: {"grad": dummy(x_shape, dtype), "y": dummy(x_shape, dtype)},
-    versions=(Version("reference.from_output", "reference:grad_input"),),
+    versions=(
+        Version("reference.from_output", "reference:grad_input"),
+        Version("cuda.vector", "cuda:grad_input_vector"),
+        Version("cuda.naive", "cuda:grad_input_naive"),
+    ),
     oracle="oracle:grad_input",
     cases="cases:grad_input",
 )

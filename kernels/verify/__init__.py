@@ -1,4 +1,9 @@
-"""How kernels are proven: derived error bounds, the strategies that draw their arguments, and the check itself."""
+"""How kernels are proven.
+
+bounds/: derived error bounds. strategies.py, specials.py: what arguments are drawn from. agreement.py: a version
+against its op's oracle, `verify.check`. properties/: all that must hold besides. suite.py: every property of every
+version, the command `minitl verify`. own.py: a kernel from outside. mutation/: whether all this notices a fault.
+"""
 
 import importlib as _importlib
 from typing import Any

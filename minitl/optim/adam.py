@@ -32,6 +32,8 @@ class Adam(Optimizer):
     """
 
     name: ClassVar[str] = "adam"
+    kernel: ClassVar[str] = "adam_step"
+    decoupled: ClassVar[bool] = False  # whether the moments never see the decay
     counted: ClassVar[bool] = True
 
     def __init__(
@@ -67,6 +69,11 @@ class Adam(Optimizer):
     def roles(self) -> tuple[str, ...]:
         return ("first_moment", "second_moment", *(("largest_second_moment",) if self.amsgrad else ()))
 
+    def operands(self, kept: Mapping[str, Any], rate: float, step: int) -> dict[str, Any]:
+        state = {role: kept.get(role) for role in ("first_moment", "second_moment", "largest_second_moment")}
+        settings = {"betas": self.betas, "eps": self.eps, "weight_decay": self.weight_decay}
+        return {**state, "step": step, "rate": rate, **settings, "decoupled": self.decoupled}
+
     def change(
         self, old: np.ndarray, grad: np.ndarray, kept: Mapping[str, np.ndarray], rate: float, step: int
     ) -> np.ndarray:
@@ -95,6 +102,8 @@ class AdamW(Adam):
     """
 
     name: ClassVar[str] = "adamw"
+    kernel: ClassVar[str] = "adam_step"
+    decoupled: ClassVar[bool] = True
 
     def __init__(
         self,

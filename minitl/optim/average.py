@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import device
 from ..errors import ArgumentError
 from .blocks import blocks
 from .checks import flag, number
@@ -53,9 +54,10 @@ class EMA:
             if _frozen(array):
                 self._kept.pop(name, None)
             elif name not in self._kept:
-                self._kept[name] = {AVERAGE: np.array(array.data), STEP: np.ones((), np.int64)}
+                self._kept[name] = {AVERAGE: array.data.copy(), STEP: np.ones((), np.int64)}
             else:
                 kept = self._kept[name]
+                kept[AVERAGE] = device.beside(kept[AVERAGE], array.data)  # it may have moved, or come from a file
                 self._blend(np.atleast_1d(kept[AVERAGE]), np.atleast_1d(array.data), int(kept[STEP]))
                 kept[STEP][...] += 1
 
@@ -81,7 +83,7 @@ class EMA:
             self._lent = True
             for name, array in self.arrays.items():
                 if name in self._kept and not _frozen(array):
-                    held.append((array, np.array(array.data)))
+                    held.append((array, array.data.copy()))
                     array.assign(self._kept[name][AVERAGE])
             yield
         finally:

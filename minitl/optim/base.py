@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .. import device, kernels
 from ..errors import ArgumentError, ShapeError
 from ..tensor import Parameter
 from .blocks import blocks
@@ -27,11 +28,13 @@ class Optimizer(ABC):
     Gradients add up over calls of backward() until zero_grad(). So a step may follow the mean over several batches:
     weigh the mean loss of each by its share of the pictures (1/k for k batches of one size), then step.
 
-    A rule of one's own is a subclass with `name`, `roles` and `change`; `counted` asks for a count of steps.
+    A rule of one's own is a subclass with `name`, `roles` and `change`; `counted` asks for a count of steps, `kernel`
+    and `operands` name an op that does all of it in one pass on a GPU.
     """
 
     name: ClassVar[str] = ""
     counted: ClassVar[bool] = False  # whether a parameter's number of steps is kept, as role "step"
+    kernel: ClassVar[str] = ""  # the op of minitl.kernels that takes the whole step in one pass, where there is one
 
     def __init__(self, parameters: Iterable[Parameter], lr: float) -> None:
         self.parameters = trainable(self._kind, parameters)
@@ -76,6 +79,10 @@ class Optimizer(ABC):
         number, so that the blocks which an array is cut into do not show.
         """
 
+    def operands(self, kept: Mapping[str, Any], rate: float, step: int) -> dict[str, Any]:
+        """The arguments of that op besides parameter and grad; it gives back new arrays, then those of `roles`."""
+        return {}
+
     # Stepping
 
     def zero_grad(self) -> None:
@@ -103,19 +110,38 @@ class Optimizer(ABC):
         kept = self._kept.setdefault(p.name, {})
         for role in self.roles:
             if role not in kept:
-                kept[role] = np.zeros(p.shape, p.dtype)
+                kept[role] = device.library(p.data).zeros(p.shape, p.dtype)
         if self.counted:
             kept.setdefault(STEP, np.zeros((), np.int64))[...] += 1
         step = int(kept[STEP]) if self.counted else 0
         rate = self.lr * float(p.lr_mult)
+        for role in self.roles:  # loaded from a file, or the parameter has moved
+            kept[role] = device.beside(kept[role], p.data)
+        if self._in_one_pass(p):
+            slope = device.beside(p.grad, p.data).astype(p.dtype, copy=False)
+            operands = self.operands(kept, rate, step)
+            new, *arrays = getattr(kernels, self.kernel).forward(parameter=p.data, grad=slope, **operands)
+            kept.update(zip(self.roles, arrays, strict=True))
+            p.assign(new)
+            return
         rows = {role: np.atleast_1d(kept[role]) for role in self.roles}  # views: what is written there is kept
-        old, grad = np.atleast_1d(p.data), np.atleast_1d(np.asarray(p.grad))
+        old, grad = np.atleast_1d(p.data), np.atleast_1d(device.beside(p.grad, p.data))
         new = np.empty_like(old)
         for part in blocks(old):
             slope = grad[part].astype(p.dtype, copy=False)
             held = {role: array[part] for role, array in rows.items()}
             np.subtract(old[part], self.change(old[part], slope, held, rate, step), out=new[part])
         p.assign(new.reshape(p.shape))
+
+    def _in_one_pass(self, p: Parameter) -> bool:
+        """Whether the op `kernel` moves p: on a GPU, and where `kernels.using` asks for a version of it.
+
+        A subclass with a `change` of its own is not moved by the kernel of the class that it was made from.
+        """
+        ruled_by = next(kind for kind in type(self).__mro__ if "change" in vars(kind))
+        if not vars(ruled_by).get("kernel"):
+            return False
+        return device.on_gpu(p.data) or getattr(kernels, self.kernel).forward.forced() is not None
 
     # Saving
 

@@ -28,6 +28,7 @@ class RMSprop(Optimizer):
     """
 
     name: ClassVar[str] = "rmsprop"
+    kernel: ClassVar[str] = "rmsprop_step"
 
     def __init__(
         self,
@@ -60,6 +61,11 @@ class RMSprop(Optimizer):
     def roles(self) -> tuple[str, ...]:
         centered = ("mean_gradient",) if self.centered else ()
         return ("mean_square", *centered, *(("velocity",) if self.momentum else ()))
+
+    def operands(self, kept: Mapping[str, Any], rate: float, step: int) -> dict[str, Any]:
+        state = {role: kept.get(role) for role in ("mean_square", "mean_gradient", "velocity")}
+        settings = {"alpha": self.alpha, "eps": self.eps, "weight_decay": self.weight_decay, "momentum": self.momentum}
+        return {**state, "rate": rate, **settings}
 
     def change(
         self, old: np.ndarray, grad: np.ndarray, kept: Mapping[str, np.ndarray], rate: float, step: int

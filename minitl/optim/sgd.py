@@ -27,6 +27,7 @@ class SGD(Optimizer):
     """
 
     name: ClassVar[str] = "sgd"
+    kernel: ClassVar[str] = "sgd_step"
 
     def __init__(
         self,
@@ -54,6 +55,10 @@ class SGD(Optimizer):
     @property
     def roles(self) -> tuple[str, ...]:
         return ("velocity",) if self.momentum else ()
+
+    def operands(self, kept: Mapping[str, Any], rate: float, step: int) -> dict[str, Any]:
+        settings = {"momentum": self.momentum, "weight_decay": self.weight_decay, "nesterov": self.nesterov}
+        return {"velocity": kept.get("velocity"), "rate": rate, **settings}
 
     def change(
         self, old: np.ndarray, grad: np.ndarray, kept: Mapping[str, np.ndarray], rate: float, step: int

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import device
 from ..errors import ArgumentError, ShapeError
 from ..tensor import Tensor
 
@@ -19,7 +20,7 @@ def copied(kept: Kept, leaving_out: Iterable[str] = ()) -> Kept:
     """Copies of what is kept, but of the names left out, and of names under which there is nothing."""
     without = set(leaving_out)
     return {
-        name: {role: np.array(array) for role, array in roles.items()}
+        name: {role: np.array(device.to_host(array)) for role, array in roles.items()}
         for name, roles in kept.items()
         if roles and name not in without
     }

@@ -39,6 +39,9 @@ SHAPES = {
     "dropout": {"x_shape": (2, 5)},
     "concat": {"x_shapes": ((2, 5), (2, 3))},
     "flatten": {"x_shape": (2, 5, 3)},
+    "sgd_step": {"x_shape": (2, 5)},
+    "adam_step": {"x_shape": (2, 5), "amsgrad": True},
+    "rmsprop_step": {"x_shape": (2, 5), "centered": True, "momentum": 0.9},
 }
 
 

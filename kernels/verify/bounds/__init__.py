@@ -31,9 +31,11 @@ from .normalization import (
     local_response_norm,
     local_response_norm_grad,
 )
+from .steps import adam_step, rmsprop_step, sgd_step
 
 __all__ = [
     "Bound",
+    "adam_step",
     "batch_norm",
     "batch_norm_grad_affine",
     "batch_norm_grad_input",
@@ -59,7 +61,9 @@ __all__ = [
     "log_softmax_grad",
     "logsumexp",
     "logsumexp_grad",
+    "rmsprop_step",
     "scaled_once",
+    "sgd_step",
     "sigmoid",
     "sigmoid_grad",
     "softmax",

@@ -47,16 +47,31 @@ def exact(arguments: Mapping[str, Any], truth: Any) -> Any:
 
 
 # What a product of two rounded operands may be off by, as a share of itself. An operand rounded to p bits is off by
-# 2**-p of itself at most: TF32 has 11 bits, bfloat16 8. For tf32x3, a = hi + lo + rest: |rest| <= 2**-22 |a| (the part
-# below hi is at most 2**-11 of it and is itself rounded to 11 bits), and lo * lo, which is left out, is at most 2**-22.
+# 2**-p of itself at most: TF32 has 11 bits, bfloat16 8. For tf32x3, a = high + low + rest: |rest| <= 2**-22 |a| (the
+# part below high is at most 2**-11 of it and is itself rounded to 11 bits), and low * low, which is left out, is at
+# most 2**-22.
 PRODUCT_ERROR = {
     "tf32x3": 3 * 2.0**-22 * (1 + 2.0**-10),
     "tf32": 2 * 2.0**-11 + 2.0**-22,
     "bfloat16": 2 * 2.0**-8 + 2.0**-16,
 }
-# Tensor cores may cut off sums where others round to nearest: twice the unit roundoff (Fasi, Higham, Mikaitis &
-# Pranesh, "Numerical behavior of NVIDIA tensor cores", 2021).
-TENSOR_CORE_ROUNDINGS = 2
+# What an operand may be off by besides where it, or its low part, is below the smallest normal number, 2**-126: half
+# the distance of subnormal numbers with 10 and with 7 bits of fraction. It counts times the other operand.
+SUBNORMAL_ERROR = {"tf32x3": 2.0**-137, "tf32": 2.0**-137, "bfloat16": 2.0**-134}
+
+
+def tensor_core_sums(n: int, dtype: Any, precision: str) -> float:
+    """What sums of n products on tensor cores may be off by, as a share of the sum M of the products' absolute values.
+
+    Tensor cores add up blocks of at least 4 products and what they had: they shift these 5 to the largest exponent and
+    cut off what lies below 24 bits, then cut the sum off; 6 cuts, each at most 2**-23 M = 2 u M (Fasi, Higham,
+    Mikaitis & Pranesh, "Numerical behavior of NVIDIA tensor cores", 2021). In tf32 and bfloat16 that is 6 ceil(n / 4)
+    cuts, at most 3 u (n + 3) M; parts of a long sum and a bias are added with n u M at most. In tf32x3, tensor cores
+    sum 8 products at a time, from 0 on: 2 blocks for the products of high parts, and 4 for products 2**-11 as large,
+    together less than 13 cuts of their own M; all that follows is rounded as in float32, fewer than n times.
+    """
+    u = unit_roundoff(dtype)
+    return gamma(n, dtype) + 26 * u if precision == "tf32x3" else gamma(4 * (n + 3), dtype)
 
 
 def inner_product(depth: Callable[..., int], op: str) -> Bound:
@@ -64,7 +79,8 @@ def inner_product(depth: Callable[..., int], op: str) -> Bound:
 
     One rounding more is granted: the truth rounded to the dtype, or one more addition. The truth is
     itself a sum in float64, so its gamma is added. The bound takes the version's precision as a third argument: below
-    float32, what the operands lose is added.
+    float32, what the operands and the tensor cores' sums lose is added. Operands that round to infinity (from
+    2**128 (1 - 2**-12) on in TF32) are beyond it.
     """
 
     def bound(arguments: Mapping[str, Any], truth: Any, precision: str = "float32") -> Any:
@@ -75,8 +91,11 @@ def inner_product(depth: Callable[..., int], op: str) -> Bound:
         magnitude = kernel.load(kernel.oracle)(**absolute)
         n, dtype = depth(**arguments) + 1, dtype_of(arguments)
         if precision != "float32":
-            accumulated = gamma(3 * TENSOR_CORE_ROUNDINGS * n, dtype) * magnitude + underflow(3 * n, dtype)
-            return PRODUCT_ERROR[precision] * magnitude + accumulated + gamma(n, np.float64) * magnitude
+            lost = PRODUCT_ERROR[precision]
+            share = lost + tensor_core_sums(n, dtype, precision) * (1 + lost)
+            largest = [a[np.isfinite(a)].max(initial=0) for a in absolute.values() if isinstance(a, np.ndarray)]
+            tiny = n * SUBNORMAL_ERROR[precision] * float(sum(largest)) + underflow(3 * n, dtype)
+            return share * magnitude + tiny + gamma(n, np.float64) * magnitude
         return both(dtype, lambda t: gamma(n, t) * magnitude + underflow(n, t))
 
     return bound
