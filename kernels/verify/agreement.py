@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from ...errors import ArgumentError, BackendUnavailable
+from ...errors import ArgumentError, BackendUnavailable, KernelFault
 from .. import precision
 from ..registry import KernelSpec, Version, spec
+from . import homes
+from .truth import bound, each, truth
 
 Call = dict[str, Any]
+
+
+class Disagreement(AssertionError):
+    """What a version answers and what it should. share: the error as a multiple of its bound; inf where it has none."""
+
+    def __init__(self, message: str, share: float = math.inf) -> None:
+        super().__init__(message)
+        self.share = share
+
+
+@contextmanager
+def telling(what: str) -> Iterator[None]:
+    """Puts `what` before the message of a Disagreement, and behind that of a KernelFault."""
+    try:
+        yield
+    except Disagreement as error:
+        raise Disagreement(f"{what}: {error}", error.share) from None
+    except KernelFault as fault:
+        told = str(fault).removeprefix(f"{fault.kernel}: {fault.kind}: ")
+        raise KernelFault(fault.kernel, fault.kind, f"{told}, found with {what}") from None
 
 
 def check(op: str, version: str, cases: int = 400) -> int:
@@ -42,7 +67,7 @@ def check(op: str, version: str, cases: int = 400) -> int:
     def every(call: Call) -> None:
         nonlocal served, reason
         kernel.check(**call)
-        reason = kernel.reason_against(found[0], call)
+        reason = kernel.reason_against(found[0], homes.moved(call, found[0]))
         if reason is None:
             served += 1
             agrees(kernel, found[0], call)
@@ -54,36 +79,55 @@ def check(op: str, version: str, cases: int = 400) -> int:
     return served
 
 
-def agrees(kernel: KernelSpec, version: Version, call: Call) -> None:
-    """AssertionError unless the version answers this one call as the oracle does, within the bound."""
+def agrees(kernel: KernelSpec, version: Version, call: Call) -> float | None:
+    """AssertionError unless the version answers this one call as the oracle does, within the bound.
+
+    Returns the largest error as a share of its bound; None where there was no number to compare.
+    """
     inputs = [array for value in call.values() for array in arrays_in(value)]
     before = [array.tobytes() for array in inputs]
-    got = kernel.run(version, call)
-    _require([array.tobytes() for array in inputs] == before, "an input was written to")
-    truth = kernel.load(kernel.oracle)(**call)
-    bound = kernel.bound_of(version, call, truth)
+    given = homes.moved(call, version)
+    got = homes.fetched(kernel.run(version, given))
+    after = [array.tobytes() for value in given.values() for array in arrays_in(homes.fetched(value))]
+    require(after == before, "an input was written to")
     parts = arrays_in(got)
-    truths, bounds = (truth, bound) if isinstance(truth, tuple) else ((truth,), (bound,))
-    _require(len(parts) == len(truths), f"{len(parts)} results, but the oracle has {len(truths)}")
+    truths, bounds = each(truth(kernel, call)), each(bound(kernel, version, call))
+    require(len(parts) == len(truths), f"{len(parts)} results, but the oracle has {len(truths)}")
     dtype = next(array.dtype for array in inputs if array.dtype.kind == "f")
+    shares = []
     for part, true, allowed in zip(parts, truths, bounds, strict=True):
-        _require(part.shape == true.shape, f"shape {part.shape}, but the oracle has {true.shape}")
+        require(part.shape == true.shape, f"shape {part.shape}, but the oracle has {true.shape}")
         wanted = dtype if true.dtype.kind == "f" else true.dtype
-        _require(part.dtype == wanted, f"dtype {part.dtype}, but the call has {wanted}")
-        within(part, true, allowed)
+        require(part.dtype == wanted, f"dtype {part.dtype}, but the call has {wanted}")
+        shares.append(within(part, true, allowed))
+    return largest(shares)
 
 
-def within(got: np.ndarray, truth: np.ndarray, bound: Any) -> None:
-    """AssertionError unless |got - truth| <= bound elementwise; NaN is met by NaN, an infinity by the same one."""
-    finite = np.isfinite(truth)
-    _require(np.array_equal(got[~finite], truth[~finite], equal_nan=True), "NaN or infinity in the wrong place")
-    error = np.abs(got[finite].astype(np.float64) - truth[finite])
-    allowed = np.broadcast_to(bound, truth.shape)[finite]
+def largest(shares: Iterable[float | None]) -> float | None:
+    """The largest share; None where nothing was compared."""
+    return max((share for share in shares if share is not None), default=None)
+
+
+def within(got: np.ndarray, true: np.ndarray, allowed: Any) -> float | None:
+    """AssertionError unless |got - true| <= allowed elementwise; NaN is met by NaN, an infinity by the same one.
+
+    Returns the largest |got - true| as a share of its bound; None where the arrays are empty.
+    """
+    require(got.shape == true.shape, f"shape {got.shape} instead of {true.shape}")
+    if not true.size:
+        return None
+    finite = np.isfinite(true)
+    require(np.array_equal(got[~finite], true[~finite], equal_nan=True), "NaN or infinity in the wrong place")
+    error = np.abs(got[finite].astype(np.float64) - true[finite])
+    allowed = np.broadcast_to(allowed, true.shape)[finite]
     passes = error <= allowed  # false wherever a NaN is involved
     if not passes.all():
         worst = np.flatnonzero(~passes)[0]
         at = np.argwhere(finite)[worst].tolist()
-        raise AssertionError(f"at {at}: {got[tuple(at)]!r} is {error[worst]} from the truth; bound {allowed[worst]}")
+        message = f"at {at}: {got[finite][worst]!r} is {error[worst]} from the truth; bound {allowed[worst]}"
+        share = math.inf if not allowed[~passes].all() else float(np.max(error[~passes] / allowed[~passes]))
+        raise Disagreement(message, share)
+    return float(np.divide(error, allowed, out=np.zeros_like(error), where=allowed > 0).max(initial=0))
 
 
 def arrays_in(value: Any) -> list[np.ndarray]:
@@ -93,7 +137,7 @@ def arrays_in(value: Any) -> list[np.ndarray]:
     return [array for part in value for array in arrays_in(part)] if isinstance(value, tuple) else []
 
 
-def _require(condition: bool, message: str) -> None:
-    """An assertion that stays where Python leaves `assert` out."""
+def require(condition: bool, message: str) -> None:
+    """A Disagreement unless the condition holds: an assertion that stays where Python leaves `assert` out."""
     if not condition:
-        raise AssertionError(message)
+        raise Disagreement(message)

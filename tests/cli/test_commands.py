@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from minitl import kernels, nn
+from minitl.kernels.cuda import inventory, nvrtc
 
 
 def test_predict_shows_a_table(minitl, weights, photos):
@@ -181,6 +182,32 @@ def test_kernels_lists_every_version(minitl):
     assert named == {(spec.name, v.name) for spec in kernels.specs().values() for v in spec.versions}
     assert all(row["available"] == (row["why_not"] is None) for row in rows)
     assert "conv2d" in minitl("kernels").out
+
+
+def test_kernels_tells_what_compiled_ones_take_of_a_gpu(minitl, monkeypatch):
+    reason = nvrtc.unavailable()
+    if reason:
+        pytest.skip(reason)
+    relu = [chosen for chosen in inventory.everything() if chosen[0].path.name == "relu.cu"]
+    monkeypatch.setattr(inventory, "everything", lambda: relu)
+    rows = json.loads(minitl("kernels", "--compiled", "--architecture", "sm_80", "--json").out)
+    assert {(row["kernel"], row["real"]) for row in rows} == {
+        (kernel, real) for source, real in relu for kernel in source.kernels
+    }
+    assert all(row["registers"] > 0 and row["architecture"] == "sm_80" and row["spilled"] == 0 for row in rows)
+    shown = minitl("kernels", "--compiled", "--architecture", "sm_80").out.splitlines()
+    assert len(shown) == 1 + len(rows)
+    assert "registers" in shown[0]
+
+
+def test_kernels_refuses_architectures_that_are_none(minitl):
+    outcome = minitl("kernels", "--architecture", "sm_80")
+    assert (outcome.status, outcome.err) == (2, "minitl: --architecture goes with --compiled\n")
+    reason = nvrtc.unavailable()
+    outcome = minitl("kernels", "--compiled", "--architecture", "sm_1")
+    assert outcome.status == 1
+    assert outcome.err.count("\n") == 1
+    assert ("does not compile for 'sm_1'" if reason is None else reason) in outcome.err
 
 
 @pytest.mark.parametrize(("command", "option", "name"), [("predict", "--csv", "a.csv"), ("features", "--out", "a.npz")])

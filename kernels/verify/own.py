@@ -1,0 +1,241 @@
+"""A kernel from outside: a function of a .cu or .py file, verified as a version of an op.
+
+A CUDA C++ kernel takes the parameters of the op's naive kernel, and is launched as that one is: while the naive
+version's launcher runs, the file and the name stand in for its own. A Numba-CUDA kernel likewise. Any other Python
+function takes the op's arguments and returns what the op does.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import ArgumentError, BackendUnavailable, CompileError
+from ..backends import BACKENDS
+from ..cuda import Source
+from ..cuda.numba import Kernel
+from ..cuda.source import Parameter
+from ..emulator import library
+from ..registry import KernelSpec, Version, spec
+from .cases import ten
+from .properties.calls import parts
+from .suite import Subject
+
+_turn = threading.RLock()  # launching is one method of a class
+
+
+def own(target: str, op: str, backend: str | None = None) -> Subject:
+    """The kernel at "file.cu:name" or "file.py:name" as a version of `op`.
+
+    backend: "cuda" or "numba_cuda" to run it on a GPU; by default it runs without one. Raises ArgumentError where
+    there is no such file, name or op, or the parameters differ from the naive kernel's, and CompileError with the
+    compiler's words.
+    """
+    path_name, _, name = target.rpartition(":")
+    path, kernel = Path(path_name), spec(op)
+    if not path_name or path.suffix not in (".cu", ".py"):
+        raise ArgumentError(f"{target}: give a kernel as file.cu:name or file.py:name")
+    if not path.is_file():
+        raise ArgumentError(f"{path}: no such file")
+    make = _cuda if path.suffix == ".cu" else _python
+    return Subject(kernel, make(path, name, kernel, backend), target)
+
+
+# CUDA C++ ---------------------------------------------------------------------------------------------------------
+
+
+def _cuda(path: Path, name: str, kernel: KernelSpec, backend: str | None) -> Version:
+    backend = _checked(kernel, backend, "emulator", "cuda")
+    source = Source(path)
+    if '#include "minitl.cuh"' not in source.text:
+        raise CompileError(f'{path}: must begin with #include "minitl.cuh", the header of all kernels')
+    mine = source.parameters(name)
+    naive = _naive(kernel, "cuda", Source)
+    there, wanted_name = _launched(kernel, naive, Source)
+    wanted = there.parameters(wanted_name)
+    single = _fits(f"{path}: {name}", mine, wanted, kernel, f"{wanted_name} in {_shown(there.path)}")
+    if backend == "emulator":
+        library.compiled(source, (), "float32")
+
+    def launch(plain: Callable[..., None], it: Source, called: str, *arguments: Any, **options: Any) -> None:
+        if called == wanted_name:
+            plain(source, name, *arguments, **options)
+        else:
+            plain(it, called, *arguments, **options)
+
+    def serves(**arguments: Any) -> str | None:
+        doubles = any(a.dtype == np.float64 for value in arguments.values() for a in parts(value))
+        return f"{name} takes float, not real, so float32 alone" if single and doubles else naive.serves(**arguments)
+
+    return Version(f"{backend}.{name}", _standing_in(kernel, naive, Source, launch), serves)
+
+
+def _fits(what: str, mine: tuple[Parameter, ...], wanted: tuple[Parameter, ...], kernel: KernelSpec, of: str) -> bool:
+    """Whether the kernel takes float where the naive one takes real; ArgumentError where it takes anything else."""
+
+    def types(parameters: tuple[Parameter, ...]) -> list[tuple[str, bool]]:
+        return [("real" if p.type == "float" else p.type, p.pointer) for p in parameters]
+
+    if types(mine) != types(wanted):
+        raise ArgumentError(
+            f"{what}: as {kernel.name} it must take the parameters of {of}: "
+            f"({_listed(wanted)}); it takes ({_listed(mine)})"
+        )
+    return any(p.type == "float" and w.type == "real" for p, w in zip(mine, wanted, strict=True))
+
+
+def _listed(parameters: tuple[Parameter, ...]) -> str:
+    return ", ".join(f"{'const ' * p.const}{p.type}{'*' * p.pointer} {p.name}" for p in parameters)
+
+
+# Python -----------------------------------------------------------------------------------------------------------
+
+
+def _python(path: Path, name: str, kernel: KernelSpec, backend: str | None) -> Version:
+    found = getattr(_module(path), name, None)
+    if not callable(found) and not isinstance(found, Kernel):
+        raise ArgumentError(f"{path}: has no function {name}")
+    if isinstance(found, Kernel) or type(found).__module__.startswith("numba.cuda"):
+        return _numba(path, name, getattr(found, "function", found), kernel, backend)
+    if backend not in (None, "reference"):
+        raise ArgumentError(f"{path}: {name} is a function of NumPy arrays and runs as it is; leave out --backend")
+    wanted = list(kernel.signature.parameters)
+    signature = inspect.signature(found)
+    try:
+        signature.bind(*wanted)
+    except TypeError:
+        raise ArgumentError(
+            f"{path}: {name}{signature} must take the arguments of {kernel.name}: ({', '.join(wanted)})"
+        ) from None
+
+    def run(**arguments: Any) -> Any:
+        answer = found(*(arguments[name] for name in wanted))
+        # NumPy makes numbers of arrays without axes wherever it computes with them.
+        return np.asarray(answer) if isinstance(answer, np.generic) else answer
+
+    return Version(f"reference.{name}", run)
+
+
+def _numba(path: Path, name: str, function: Any, kernel: KernelSpec, backend: str | None) -> Version:
+    backend = _checked(kernel, backend, "interpreter", "numba_cuda")
+    naive = _naive(kernel, "numba_cuda", Kernel)
+    wanted, _ = _launched(kernel, naive, Kernel)
+    mine = tuple(inspect.signature(getattr(function, "py_func", function)).parameters)
+    if len(mine) != len(wanted.parameters):
+        raise ArgumentError(
+            f"{path}: {name}: as {kernel.name} it must take the parameters of {wanted.name}: "
+            f"({', '.join(wanted.parameters)}); it takes {len(mine)}: ({', '.join(mine)})"
+        )
+    pairs = zip(mine, wanted.parameters, strict=True)
+    own_kernel = Kernel(function, [given for given, theirs in pairs if theirs in wanted.writes])
+
+    def launch(plain: Callable[..., None], it: Kernel, *arguments: Any, **options: Any) -> None:
+        plain(own_kernel if it is wanted else it, *arguments, **options)
+
+    return Version(f"{backend}.{name}", _standing_in(kernel, naive, Kernel, launch), naive.serves)
+
+
+def _module(path: Path) -> Any:
+    """The file, imported; ArgumentError with the line where that fails."""
+    found = importlib.util.spec_from_file_location(f"_own_{path.stem}", path)
+    if found is None or found.loader is None:
+        raise ArgumentError(f"{path}: cannot be imported")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[found.name] = module
+    try:
+        found.loader.exec_module(module)
+    except Exception as error:
+        steps, there = traceback.extract_tb(error.__traceback__), path.resolve()
+        lines = [step.lineno for step in steps if Path(step.filename).resolve() == there]
+        line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
+        where = f"{path}:{line}" if line else str(path)
+        raise ArgumentError(f"{where}: {type(error).__name__}: {error}") from error
+    return module
+
+
+# The naive version's launcher -------------------------------------------------------------------------------------
+
+
+def _checked(kernel: KernelSpec, backend: str | None, without: str, with_gpu: str) -> str:
+    """The backend to run on; raises where it cannot."""
+    backend = backend or without
+    if backend not in (without, with_gpu):
+        raise ArgumentError(f"a kernel of your own runs as {without} or as {with_gpu}; got --backend {backend}")
+    reason = BACKENDS[backend].unavailable()
+    if reason:
+        raise BackendUnavailable(f"{kernel.name}: {backend}: {reason}")
+    return backend
+
+
+def _naive(kernel: KernelSpec, backend: str, launcher: type) -> Version:
+    """The version of a backend whose launcher is borrowed: "naive", or the only one that launches anything."""
+    mine = [version for version in kernel.versions if version.backend == backend]
+    for version in sorted(mine, key=lambda version: not version.name.endswith(".naive")):
+        if _launches(kernel, version, launcher):
+            return version
+    kind = "CUDA C++" if backend == "cuda" else "Numba-CUDA"
+    raise ArgumentError(f"{kernel.name}: has no {kind} kernel whose place another could take; verify a Python function")
+
+
+def _launched(kernel: KernelSpec, version: Version, launcher: type) -> tuple[Any, str]:
+    """The kernel that stands for the op among those that a version launches: (its Source or Kernel, its name)."""
+    found = _launches(kernel, version, launcher)
+    named = [one for one in found if one[1].endswith("_naive")]
+    return (named or found)[-1]
+
+
+def _launches(kernel: KernelSpec, version: Version, launcher: type) -> list[tuple[Any, str]]:
+    """What a version's launcher launches on drawn calls, if nothing is run."""
+    found: list[tuple[Any, str]] = []
+
+    def launch(plain: Callable[..., None], it: Any, *arguments: Any, **options: Any) -> None:
+        name = it.name if isinstance(it, Kernel) else arguments[0]
+        if (it, name) not in found and not (isinstance(it, Source) and it.path.stem == "total"):
+            found.append((it, name))
+
+    with _launching(launcher, launch), np.errstate(all="ignore"):
+        for call, _ in ten(kernel.name, 0):
+            if version.serves(**call) is None:
+                kernel.load(version.target)(**call)
+    return found
+
+
+def _standing_in(kernel: KernelSpec, naive: Version, launcher: type, launch: Callable[..., None]) -> Callable[..., Any]:
+    """The naive version's function, with its launches done by `launch`."""
+    function = kernel.load(naive.target)
+
+    def run(**arguments: Any) -> Any:
+        with _launching(launcher, launch):
+            return function(**arguments)
+
+    return run
+
+
+@contextmanager
+def _launching(launcher: type, launch: Callable[..., None]) -> Iterator[None]:
+    """Inside the `with` block, what would launch a kernel calls `launch`, with the plain way of doing it first."""
+    with _turn:
+        plain = launcher.launch  # type: ignore[attr-defined]
+
+        def instead(it: Any, *arguments: Any, **options: Any) -> None:
+            launch(plain, it, *arguments, **options)
+
+        launcher.launch = instead  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            launcher.launch = plain  # type: ignore[attr-defined]
+
+
+def _shown(path: Path) -> str:
+    """A path from the folder of kernels."""
+    return path.relative_to(library.ROOT.parent).as_posix() if path.is_relative_to(library.ROOT.parent) else str(path)

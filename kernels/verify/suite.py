@@ -1,0 +1,167 @@
+"""The verification suite: every property over drawn calls, for every version of every op that can run here.
+
+>>> rows = list(verified(subjects("conv2d", backend="emulator"), cases=5))
+>>> [row for row in rows if row.outcome == "failed"]
+
+A row is one property of one version. hypothesis draws the calls and, where threads are emulated, the schedule; a
+failure is shrunk to the smallest call that shows it. The same calls are drawn every time.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...errors import ArgumentError, KernelFault
+from .. import precision
+from ..backends import BACKENDS
+from ..emulator import schedule
+from ..registry import KernelSpec, Version, spec, specs
+from . import homes
+from .agreement import Call, Disagreement
+from .cases import TEN, Case, smallest, ten
+from .describe import described
+from .properties import PROPERTIES, Property
+from .properties.calls import fresh
+
+QUICK, OWN, DEEP = 4, 25, 100  # calls that show something, of each property of each version; OWN of a single one
+WATCHED = ("emulator", "interpreter")  # where the order of threads is chosen
+SLOW = ("interpreter",)  # backends that are asked the smallest calls first
+TRIED = 10  # calls drawn for each that shows something, before the version is said not to serve
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A version of an op to verify. name: what reports call it, if not by the version's."""
+
+    kernel: KernelSpec
+    version: Version
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """What reports call it."""
+        return self.name or self.version.name
+
+
+@dataclass(frozen=True)
+class Row:
+    """One property of one version. outcome: "passed", "failed" or "not served"; why: of the latter two.
+
+    cases: calls that showed something; worst: the largest error among them as a share of its bound.
+    """
+
+    op: str
+    version: str
+    property: str
+    cases: int
+    worst: float | None
+    outcome: str
+    why: str = ""
+    case: dict[str, Any] = field(default_factory=dict)
+
+
+def unavailable() -> str | None:
+    """Why nothing can be verified here, or None."""
+    found = importlib.util.find_spec("hypothesis")
+    return None if found else "hypothesis, which draws calls, is not installed (pip install 'minitl[verify]')"
+
+
+def subjects(op: str | None = None, backend: str | None = None, version: str | None = None) -> list[Subject]:
+    """The versions of an op and its gradients (default: of all), perhaps those of one backend or of one name alone.
+
+    version: "backend.name" or a name alone. Raises ArgumentError where there is none.
+    """
+    if backend is not None and backend not in BACKENDS:
+        raise ArgumentError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
+    kernels = list(specs().values())
+    if op is not None:
+        kernels = [known for known in kernels if known.name == op or known.name.startswith(f"{op}.")] or [spec(op)]
+    found = [
+        Subject(known, each)
+        for known in kernels
+        for each in known.versions
+        if backend in (None, each.backend) and version in (None, each.name, each.name.partition(".")[2])
+    ]
+    if not found:
+        known = ", ".join(dict.fromkeys(each.name for known in kernels for each in known.versions))
+        raise ArgumentError(f"no version {version or backend!r} of {op or 'any op'}; there are {known}")
+    return found
+
+
+def verified(chosen: Iterable[Subject], cases: int = QUICK) -> Iterator[Row]:
+    """The rows of every property of every subject, each as soon as it is there; needs hypothesis.
+
+    A version whose backend is missing gets one row, "not served", with the reason.
+    """
+    for subject in chosen:
+        missing = BACKENDS[subject.version.backend].unavailable()
+        if missing:
+            yield Row(subject.kernel.name, subject.label, "all", 0, None, "not served", missing)
+            continue
+        for kind in PROPERTIES:
+            if kind.has(subject.kernel.name):
+                yield held(kind, subject, cases)
+
+
+def held(kind: Property, subject: Subject, cases: int = QUICK) -> Row:
+    """One property of one version over `cases` calls that show something, of those drawn."""
+    kernel, version = subject.kernel, subject.version
+    op = kind.calls_of(kernel.name)
+    most = -(-cases * TRIED // TEN)
+    slow = version.backend in SLOW
+    shares: list[float] = []
+    reason = "none of the calls drawn shows anything"
+
+    def row(outcome: str, worst: float | None, why: str = "", **case: Any) -> Row:
+        return Row(kernel.name, subject.label, kind.name, len(shares), worst, outcome, why, case)
+
+    with precision.as_needed(version.precision):
+        for number, case in ((tens, case) for tens in range(most) for case in ten(op, tens, slow)):
+            reason = _reason(kind, kernel, version, case[0]) or reason
+            share, error = _held(kind, kernel, version, case)
+            if error is not None:
+                shares.append(math.inf)
+                found = smallest(op, number, lambda case: _held(kind, kernel, version, case)[1])
+                at, what = found or (case, error)
+                return row("failed", getattr(what, "share", None), **_told(subject, at, what))
+            if share is not None:
+                shares.append(share)
+            if len(shares) == cases:
+                break
+    return row("passed", max(shares)) if shares else row("not served", None, reason)
+
+
+def _reason(kind: Property, kernel: KernelSpec, version: Version, call: Call) -> str | None:
+    """Why the version does not take a call of its own op, or None."""
+    if kind.calls_of(kernel.name) != kernel.name:
+        return None
+    return kernel.reason_against(version, homes.moved(call, version))
+
+
+def _held(kind: Property, kernel: KernelSpec, version: Version, case: Case) -> tuple[float | None, Exception | None]:
+    """The share of one case, None where it shows nothing; or what went wrong, whatever it is."""
+    call, order = case
+    if _reason(kind, kernel, version, call):
+        return None, None
+    try:
+        with schedule(order), np.errstate(all="ignore"):
+            return kind.holds(kernel, version, fresh(call)), None
+    except Exception as error:
+        return None, error
+
+
+def _told(subject: Subject, case: Case, error: BaseException) -> dict[str, Any]:
+    """What a failed row says: what is wrong, and the smallest case of it."""
+    call, order = case
+    text = str(error).partition("\n")[0]
+    what = text if isinstance(error, (Disagreement, KernelFault)) else f"{type(error).__name__}: {text}"
+    ordered = {"schedule": order} if subject.version.backend in WATCHED else {}
+    where = "".join(f"; {name}: {value}" for name, value in ordered.items())
+    why = f"{what}; smallest case: {described(call)}{where}"
+    return {"why": why, "call": described(call), **ordered}
