@@ -20,6 +20,7 @@ _HOMES = {
     "no_grad": "autograd",
     "Function": "autograd",
     "Network": "nn",
+    "set_precision": "kernels.precision",
     "load": "transfer",
     "Trainer": "train",
     "write_report": "report",

@@ -10,13 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from . import autograd
+from . import autograd, device
 from .errors import ArgumentError, AutogradError, ShapeError
 
 DEFAULT_DTYPE = np.dtype("float32")
+ON_CUDA = 2  # DLPack's number of the device
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
+def _read_only(array: Any) -> Any:
+    """A view that cannot be written to; CuPy knows no such thing, so there it is a plain one."""
+    if device.on_gpu(array):
+        return array.view()
     view = np.asarray(array).view()  # NumPy turns arrays without axes into scalars
     view.flags.writeable = False
     return view
@@ -64,8 +68,29 @@ class Tensor:
     def dtype(self) -> np.dtype:
         return self._array.dtype
 
+    @property
+    def device(self) -> str:
+        """Where the numbers live: "cpu" or "cuda:0", "cuda:1" …"""
+        return device.of(self._array)
+
+    def to(self, name: str) -> Tensor:
+        """The same numbers on another device ("cpu", "cuda", "cuda:1", "auto"), cut off from the graph.
+
+        Itself where it is there already. Raises BackendUnavailable, with the reason, where there is no such device, and
+        AutogradError for the result of a computation whose gradient is wanted: move what it was computed from.
+        """
+        wanted = device.resolve(name)
+        if wanted == self.device:
+            return self
+        if self.node is not None:
+            raise AutogradError(
+                f"to({name!r}): this tensor was computed, and its gradient cannot follow it; move its inputs, or detach"
+            )
+        device.use(wanted)
+        return Tensor(device.to(self._array, wanted), self._requires_grad)
+
     def __contains__(self, number: Any) -> bool:
-        return number in self._array
+        return bool((self._array == number).any())
 
     def __len__(self) -> int:
         if not self.ndim:
@@ -74,7 +99,7 @@ class Tensor:
 
     def numpy(self) -> np.ndarray:
         """A copy of the numbers as a NumPy array."""
-        return np.array(self._array)
+        return device.to_host(self._array).copy()
 
     def item(self) -> float:
         """The one number of a tensor of size 1."""
@@ -96,7 +121,9 @@ class Tensor:
                 )
             grad = np.ones(self.shape, self.dtype)
         # A copy: `.grad` of a leaf may share its memory.
-        grad = np.array(grad.data if isinstance(grad, Tensor) else grad, dtype=self.dtype)
+        grad = device.library(self._array).array(
+            device.beside(grad._array if isinstance(grad, Tensor) else grad, self._array), dtype=self.dtype
+        )
         if grad.shape != self.shape:
             raise ShapeError(f"backward: grad must have shape {self.shape}; got {grad.shape}")
         autograd.backward(self, grad, retain_graph)
@@ -106,15 +133,27 @@ class Tensor:
         self.grad = _read_only(grad if self.grad is None else self.grad + grad)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if device.on_gpu(self._array):
+            raise ArgumentError(f"this tensor is on {self.device}; bring it to NumPy with .numpy()")
         if copy is False:
             return np.asarray(self.data, dtype=dtype, copy=False)
         return np.array(self._array, dtype=dtype)
 
     def __dlpack__(self, **options: Any) -> Any:
-        return self.numpy().__dlpack__(**options)
+        array = self._array.copy() if device.on_gpu(self._array) else self.numpy()
+        return array.__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return self._array.__dlpack_device__()
+
+    @property
+    def __cuda_array_interface__(self) -> Any:
+        """How PyTorch, Numba and others read an array on the GPU, without a copy; AttributeError on the CPU."""
+        if not device.on_gpu(self._array):
+            raise AttributeError(
+                'this tensor is on cpu, so it has no __cuda_array_interface__; move it with .to("cuda")'
+            )
+        return self._array.__cuda_array_interface__
 
     def __bool__(self) -> bool:
         return bool(self.item())
@@ -123,8 +162,9 @@ class Tensor:
         return float(self.item())
 
     def __repr__(self) -> str:
-        numbers = np.array2string(self._array, separator=", ", threshold=20, prefix="tensor(")
-        return f"tensor({numbers}, shape={self.shape}, dtype={self.dtype})"
+        numbers = np.array2string(device.to_host(self._array), separator=", ", threshold=20, prefix="tensor(")
+        where = "" if self.device == device.CPU else f", device={self.device}"
+        return f"tensor({numbers}, shape={self.shape}, dtype={self.dtype}{where})"
 
 
 class _Kept(Tensor):
@@ -133,7 +173,7 @@ class _Kept(Tensor):
     __slots__ = ("frozen", "name")
 
     def __init__(self, array: Any, name: str = "", frozen: bool = False) -> None:
-        array = np.array(array)  # owned: nobody else can write to it
+        array = device.library(array).array(array)  # owned: nobody else can write to it
         if array.dtype not in (np.float32, np.float64):
             raise ShapeError(f"{self._kind} {name!r}: needs float32 or float64; got {array.dtype}")
         super().__init__(array)
@@ -147,13 +187,24 @@ class _Kept(Tensor):
 
     def assign(self, array: Any) -> None:
         """Overwrites the numbers, the one way to do so. Raises the version, so packed copies are made anew."""
-        new = np.asarray(array)
+        new = array._array if isinstance(array, Tensor) else array
+        new = device.beside(new if device.is_array(new) else np.asarray(new), self._array)
         if new.dtype.kind not in "fiub":
             raise ShapeError(f"{self._kind} {self.name!r}: assign needs numbers; got {new.dtype}")
         if new.shape != self.shape:
             raise ShapeError(f"{self._kind} {self.name!r}: assign needs shape {self.shape}; got {new.shape}")
-        np.copyto(self._array, new, casting="same_kind")
+        device.library(self._array).copyto(self._array, new, casting="same_kind")
         self.version = (self.version or 0) + 1
+
+    def moved(self, name: str) -> tuple[Any, Any]:
+        """The numbers and the gradient on a device as `device.resolve` names it, for `settle`; nothing moves yet."""
+        return device.to(self._array, name), None if self.grad is None else device.to(self.grad, name)
+
+    def settle(self, array: Any, grad: Any) -> None:
+        """Lives from now on where `moved` has taken the numbers and the gradient."""
+        if array is not self._array:
+            self.version = (self.version or 0) + 1
+        self._array, self.grad = array, grad
 
     def __repr__(self) -> str:
         state = ", frozen" if self.frozen else ""
@@ -191,6 +242,8 @@ class Buffer(_Kept):
 
 def tensor(data: Any, requires_grad: bool = False, dtype: Any = None) -> Tensor:
     """A Tensor holding a copy of `data` (numbers, nested lists, any array). float64 stays; all else becomes float32."""
+    if device.on_gpu(data) or (hasattr(data, "__cuda_array_interface__") and not isinstance(data, np.ndarray)):
+        return _on_gpu(data, requires_grad, dtype)
     try:
         array = np.array(data)
     except ValueError as error:  # nested lists of unequal lengths
@@ -205,11 +258,36 @@ def tensor(data: Any, requires_grad: bool = False, dtype: Any = None) -> Tensor:
     return Tensor(array.astype(dtype, copy=False), requires_grad)
 
 
+def _on_gpu(data: Any, requires_grad: bool, dtype: Any) -> Tensor:
+    """A Tensor with a copy of an array on the GPU, which stays there."""
+    device.resolve("cuda")  # says why, where there is none
+    import cupy
+
+    array = cupy.array(data)
+    if dtype is None:
+        dtype = array.dtype if array.dtype == np.float64 else DEFAULT_DTYPE
+    if array.dtype.kind not in "fiub" or np.dtype(dtype) not in (np.float32, np.float64):
+        raise ArgumentError(f"tensor: dtype must be float32 or float64, of numbers; got {array.dtype} as {dtype}")
+    return Tensor(array.astype(dtype, copy=False), requires_grad)
+
+
 def _is_array(data: Any) -> bool:
     """Python floats have no dtype of their own; arrays do."""
     return hasattr(data, "dtype")
 
 
 def from_dlpack(array: Any) -> Tensor:
-    """A Tensor with a copy of any array that speaks DLPack (PyTorch, CuPy, JAX …), on the CPU."""
+    """A Tensor with a copy of any array that speaks DLPack (PyTorch, CuPy, JAX …), on the device where it lives.
+
+    Raises ArgumentError for what does not speak it, BackendUnavailable for an array on a GPU that cannot be used here.
+    """
+    if not hasattr(array, "__dlpack_device__"):
+        raise ArgumentError(
+            f"from_dlpack: needs an array with __dlpack__, such as PyTorch's; got {type(array).__name__}"
+        )
+    if array.__dlpack_device__()[0] == ON_CUDA:
+        device.resolve("cuda")  # says why, where there is none
+        import cupy
+
+        return tensor(cupy.from_dlpack(array))
     return tensor(np.from_dlpack(array))

@@ -23,6 +23,15 @@ from ..terminal import escaped
 from ..weights import registry
 from ..weights.atomic import write_bytes
 
+DEVICES = ("cpu", "cuda", "auto")
+
+
+def add_device(parser: argparse._ActionsContainer, default: str | None = "cpu", otherwise: str = "cpu") -> None:
+    """Declares --device. otherwise: what its help says of the default."""
+    parser.add_argument(
+        "--device", choices=DEVICES, default=default, help=f"auto: a GPU if there is one (default: {otherwise})"
+    )
+
 
 def check_fresh(path: Path, force: bool) -> None:
     """ArgumentError if results cannot go to the folder `path`: it is a file, or holds something and not `force`."""

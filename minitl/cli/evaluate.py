@@ -30,13 +30,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--val", type=common.at_least(0, float, 1), default=1.0, help="share that is the val part (default: 1, all)"
     )
     parser.add_argument("--seed", type=common.at_least(0), default=0, help="which pictures those are (default: 0)")
+    common.add_device(parser)
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
     parser.add_argument("--json", action="store_true", help="print JSON, with the answer to every picture")
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluates and shows the result."""
-    net = tl.load(args.weights)
+    net = tl.load(args.weights).to(args.device)
     data = tl.data.read(args.photos, val=args.val, seed=args.seed, classes=net.classes)
     result = evaluate(net, data, args.split, progress=not args.no_progress)
     if args.json:

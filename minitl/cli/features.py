@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layer", help="whose value to write (default: what enters the classifier)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="ending in .npz, .csv or .h5")
     parser.add_argument("--force", action="store_true", help="write over an existing file")
+    common.add_device(parser)
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
 
 
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         raise ArgumentError(f"--out {args.out}: must end in {', '.join(FORMATS)}")
     files = common.pictures(args.pictures)
     common.check_file("--out", args.out, args.force, [common.weight_file(args.weights), *files])
-    net = tl.load(args.weights)
+    net = tl.load(args.weights).to(args.device)
     layer = inference.default_layer(net) if args.layer is None else net.layer_name(args.layer)
     read, rows, failed = common.values(net, files, layer, args.no_progress)
     common.report_failed(failed)

@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--json", action="store_true", help="print JSON")
     output.add_argument("--csv", type=Path, metavar="FILE", help="write a CSV file instead of printing a table")
     parser.add_argument("--force", action="store_true", help="write over an existing CSV file")
+    common.add_device(parser)
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
 
 
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     files = common.pictures(args.pictures)
     if args.csv:
         common.check_file("--csv", args.csv, args.force, [common.weight_file(args.weights), *files])
-    net = tl.load(args.weights)
+    net = tl.load(args.weights).to(args.device)
     inference.require_classifier(net)
     read, scores, failed = common.values(net, files, None, args.no_progress)
     answers = list(zip(read, inference.answers(net, scores, args.topk) if read else [], strict=True))

@@ -22,11 +22,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=common.at_least(1), metavar="N", help="train on to so many in all")
     parser.add_argument("--weights", metavar="FILE", help="the weight file that it began with, if it has moved")
     parser.add_argument("--photos", type=Path, metavar="PATH", help="its pictures (folder or file), if they have moved")
+    common.add_device(parser, None, "where it began")
     parser.add_argument("--json", action="store_true", help="print the evaluation and the settings as JSON")
     parser.add_argument("--no-progress", action="store_true", help="no progress bars, no talk while working")
 
 
 def run(args: argparse.Namespace) -> int:
     """Resumes, evaluates, and writes the report."""
-    trainer = reopen(args.run, args.weights, args.photos, progress=not args.no_progress)
+    trainer = reopen(args.run, args.weights, args.photos, progress=not args.no_progress, device=args.device)
     return train.carry_out(trainer, args.run, args.json, lambda: trainer.resume(args.epochs))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import minitl as tl
 
-from .. import images
+from .. import device, images
 from ..data.read import read
 from ..data.sampling import SAMPLINGS
 from ..errors import ArgumentError, DataError, MinitlError
@@ -55,6 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_recipe(parser)
     _add_pictures(parser)
     rest = parser.add_argument_group("besides")
+    common.add_device(rest)
     rest.add_argument("--seed", type=common.at_least(0), default=0, help="same seed, same result (default: 0)")
     rest.add_argument("--json", action="store_true", help="print the evaluation and the settings as JSON")
     rest.add_argument("--no-progress", action="store_true", help="no progress bars, no talk while working")
@@ -112,6 +113,7 @@ def _add_pictures(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, evaluates, and writes the report."""
+    where = device.resolve(args.device)
     old = RunFolder(args.out)
     if old.begun and not args.force:
         old.refuse_new([])
@@ -145,6 +147,7 @@ def run(args: argparse.Namespace) -> int:
         ema=args.ema,
         early_stopping=args.early_stopping,
         seed=args.seed,
+        device=where,
         progress=not args.no_progress,
         folder=args.out,
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import device
 from ..errors import ArgumentError, DataError, WeightError
 from ..images import CHANNELS, Augmentation
 from ..nn.graph import INPUT
@@ -285,7 +286,7 @@ class FrozenValues:
         made_by = {
             "cut": self.cut,
             "nodes": [node for node in self.net.graph.to_json() if node["name"] in below],
-            "arrays": {name: hdf5.array_sha256(np.asarray(p.data)) for name, p in self._below().items()},
+            "arrays": {name: hdf5.array_sha256(device.to_host(p.data)) for name, p in self._below().items()},
             "preprocessing": self.net.preprocessing.to_dict(),  # type: ignore[union-attr]  # checked when made
             "augmentation": self.augmentation.to_dict() if self.augmentation and self.variants else None,
             "seed": self.seed if self.variants else None,

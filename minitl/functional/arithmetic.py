@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import device
 from ..autograd import Context, Function
 from ..errors import ShapeError
 from ..tensor import Tensor, tensor
@@ -156,12 +157,17 @@ class MatMul(Function):
 def _pair(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
     """Both operands as Tensors of one dtype: what is no Tensor takes the dtype of the one that is."""
     if not isinstance(a, Tensor):
-        a = tensor(a, dtype=b.dtype) if isinstance(b, Tensor) else as_tensor(a)
+        a = _beside(a, b) if isinstance(b, Tensor) else as_tensor(a)
     if not isinstance(b, Tensor):
-        b = tensor(b, dtype=a.dtype)
+        b = _beside(b, a)
     if a.dtype != b.dtype:
         raise ShapeError(f"{op}: {a.dtype} of shape {a.shape} and {b.dtype} of shape {b.shape} do not mix; convert one")
     return a, b
+
+
+def _beside(x: Any, other: Tensor) -> Tensor:
+    """Numbers or an array in the dtype of `other`, and numbers where it lives."""
+    return tensor(x, dtype=other.dtype) if device.is_array(x) else as_tensor(x, other)
 
 
 def _elementwise(op: str, function: type[Function], a: Any, b: Any) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import device
 from ..autograd import Context, Function
 from ..errors import ShapeError
 from ..kernels import dropout as kernel
@@ -34,7 +35,7 @@ def dropout(x: Tensor, p: float, keys: Any, stream: int = 0, training: bool = Tr
     """
     if not training:
         return as_tensor(x)
-    return apply(Dropout, x, p=p, keys=_uint64(keys), stream=stream)
+    return apply(Dropout, x, p=p, keys=device.beside(_uint64(keys), x.data), stream=stream)
 
 
 def _uint64(keys: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import device
 from ..autograd import Context, Function
 from ..errors import ArgumentError
 from ..kernels import binary_cross_entropy as binary_kernel
@@ -73,8 +74,8 @@ class BinaryCrossEntropyWithLogits(Function):
         return logits_kernel.grad_input(grad, *ctx.saved)
 
 
-def _given(op: str, name: str, values: Any, dtype: Any = None) -> Any:
-    """The values of an argument that a loss has no gradient for, or None; the caller may use the array again.
+def _given(op: str, name: str, values: Any, like: Tensor, dtype: Any = None) -> Any:
+    """The values of an argument that a loss has no gradient for, or None, on the device of `like`; a copy.
 
     Raises ArgumentError for what are no numbers, and for a Tensor that requires a gradient, which it would never get.
     """
@@ -83,7 +84,9 @@ def _given(op: str, name: str, values: Any, dtype: Any = None) -> Any:
     if isinstance(values, Tensor) and values.requires_grad:
         raise ArgumentError(f"{op}: {name} gets no gradient, but requires one; pass {name}.detach()")
     try:
-        return np.array(asarray(values), dtype)
+        values = asarray(values)
+        copied = values.astype(dtype or values.dtype) if device.on_gpu(values) else np.array(values, dtype)
+        return device.beside(copied, like.data)
     except (TypeError, ValueError):
         raise ArgumentError(f"{op}: {name} must be an array of numbers; got {values!r}") from None
 
@@ -106,7 +109,7 @@ def cross_entropy(
     ShapeError for a label outside the classes, naming it; ArgumentError for an option outside its domain.
     """
     op, logits = "cross_entropy", as_tensor(logits)
-    labels = _given(op, "labels", labels)
+    labels = _given(op, "labels", labels, logits)
     if labels.dtype.kind == "f" and labels.ndim == logits.ndim:
         labels = labels.astype(logits.dtype)  # probabilities, in whatever dtype they came
     single = logits.ndim == 1
@@ -116,7 +119,7 @@ def cross_entropy(
         CrossEntropy,
         logits,
         labels=labels,
-        class_weight=_given(op, "class_weight", class_weight, logits.dtype),
+        class_weight=_given(op, "class_weight", class_weight, logits, logits.dtype),
         label_smoothing=label_smoothing,
         ignore_index=ignore_index,
         reduction=reduction,
@@ -144,10 +147,10 @@ def hinge_loss(
     return apply(
         HingeLoss,
         scores,
-        labels=_given(op, "labels", labels),
+        labels=_given(op, "labels", labels, scores),
         margin=margin,
         p=p,
-        class_weight=_given(op, "class_weight", class_weight, scores.dtype),
+        class_weight=_given(op, "class_weight", class_weight, scores, scores.dtype),
         reduction=reduction,
     )
 
@@ -164,8 +167,8 @@ def binary_cross_entropy(probabilities: Tensor, targets: Any, weight: Any = None
     return apply(
         BinaryCrossEntropy,
         probabilities,
-        targets=_given(op, "targets", targets, probabilities.dtype),
-        weight=_given(op, "weight", weight, probabilities.dtype),
+        targets=_given(op, "targets", targets, probabilities, probabilities.dtype),
+        weight=_given(op, "weight", weight, probabilities, probabilities.dtype),
         reduction=reduction,
     )
 
@@ -184,8 +187,8 @@ def binary_cross_entropy_with_logits(
     return apply(
         BinaryCrossEntropyWithLogits,
         logits,
-        targets=_given(op, "targets", targets, logits.dtype),
-        weight=_given(op, "weight", weight, logits.dtype),
-        pos_weight=_given(op, "pos_weight", pos_weight, logits.dtype),
+        targets=_given(op, "targets", targets, logits, logits.dtype),
+        weight=_given(op, "weight", weight, logits, logits.dtype),
+        pos_weight=_given(op, "pos_weight", pos_weight, logits, logits.dtype),
         reduction=reduction,
     )

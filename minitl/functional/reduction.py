@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import device
 from ..autograd import Context, Function
 from ..errors import ShapeError
 from ..tensor import Tensor
@@ -18,7 +19,7 @@ Axes = tuple[int, ...]
 
 def total(x: Any, axes: Any, keepdims: bool = False) -> Any:
     """The sum, accumulated in float64: a running float32 sum of a million numbers would lose three digits."""
-    return np.asarray(x.sum(axes, dtype=np.float64, keepdims=keepdims)).astype(x.dtype)
+    return device.library(x).asarray(x.sum(axes, dtype=np.float64, keepdims=keepdims)).astype(x.dtype)
 
 
 def _spread(grad: Any, shape: tuple[int, ...], axes: Axes) -> Any:
@@ -44,7 +45,8 @@ class Mean(Function):
         ctx.shape, ctx.axes = x.shape, axes
         ctx.count = math.prod(x.shape[k] for k in axes)
         with np.errstate(invalid="ignore", divide="ignore"):  # the mean of nothing is NaN
-            return np.asarray(np.divide(x.sum(axes, dtype=np.float64, keepdims=keepdims), ctx.count)).astype(x.dtype)
+            mean = np.divide(x.sum(axes, dtype=np.float64, keepdims=keepdims), ctx.count)
+            return device.library(x).asarray(mean).astype(x.dtype)
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
@@ -67,9 +69,9 @@ class Max(Function):
         (first,) = ctx.saved
         kept = tuple(k for k in range(len(ctx.shape)) if k not in ctx.axes)
         order = (*kept, *ctx.axes)
-        rows = np.zeros((*first.shape[:-1], math.prod(ctx.shape[k] for k in ctx.axes)), grad.dtype)
+        rows = device.library(grad).zeros((*first.shape[:-1], math.prod(ctx.shape[k] for k in ctx.axes)), grad.dtype)
         np.put_along_axis(rows, first, grad.reshape(first.shape), -1)
-        return rows.reshape([ctx.shape[k] for k in order]).transpose(np.argsort(order))
+        return rows.reshape(tuple(ctx.shape[k] for k in order)).transpose(tuple(map(order.index, range(len(order)))))
 
 
 def _axes(op: str, x: Tensor, axis: Any) -> Axes:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import device
 from ..autograd import Context, Function
 from ..errors import ShapeError
 from ..kernels import concat as concat_kernel
@@ -58,7 +59,7 @@ class Transpose(Function):
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
-        return grad.transpose(np.argsort(ctx.axes))
+        return grad.transpose(tuple(map(ctx.axes.index, range(len(ctx.axes)))))
 
 
 class Index(Function):
@@ -69,18 +70,42 @@ class Index(Function):
 
     @staticmethod
     def backward(ctx: Context, grad: Any) -> Any:
-        gx = np.zeros(ctx.x_shape, grad.dtype)
+        gx = device.library(grad).zeros(ctx.x_shape, grad.dtype)
         parts = ctx.index if isinstance(ctx.index, tuple) else (ctx.index,)
         if all(part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice)) for part in parts):
             gx[ctx.index] = grad
+        elif device.on_gpu(gx):
+            _add_at(gx, ctx.index, grad)
         else:
             np.add.at(gx, ctx.index, grad)  # an integer array may name an element twice
         return gx
 
 
+def _add_at(gx: Any, index: Any, grad: Any) -> None:
+    """np.add.at on a GPU. CuPy's adds in any order, so that results would differ from run to run.
+
+    Each round takes one mention of every element, in the order in which they come, as NumPy does: bits are the same.
+    """
+    where = np.arange(gx.size).reshape(gx.shape)[_on_host(index)].ravel()
+    order = np.argsort(where, kind="stable")
+    _, first, counts = np.unique(where[order], return_index=True, return_counts=True)
+    mention = np.arange(where.size) - np.repeat(first, counts)  # of its element, from 0, along `order`
+    flat, numbers = gx.reshape(-1), grad.reshape(-1)  # gx is contiguous: the first is a view
+    for turn in range(int(counts.max(initial=0))):
+        chosen = order[mention == turn]
+        places = device.beside(where[chosen], gx)
+        flat[places] = flat[places] + numbers[device.beside(chosen, gx)]
+
+
+def _on_host(index: Any) -> Any:
+    parts = index if isinstance(index, tuple) else (index,)
+    held = tuple(device.to_host(part) if device.is_array(part) else part for part in parts)
+    return held if isinstance(index, tuple) else held[0]
+
+
 def concat(xs: Any, axis: int = 1) -> Tensor:
     """Joins tensors along `axis` (channels unless told). Raises ShapeError unless the other axes agree."""
-    if isinstance(xs, (Tensor, np.ndarray)):
+    if isinstance(xs, Tensor) or device.is_array(xs):
         raise ShapeError(f"concat: needs a list of tensors; got one tensor of shape {xs.shape}")
     return apply(Concat, *xs, axis=axis)
 
@@ -113,11 +138,16 @@ def transpose(x: Tensor, *axes: Any) -> Tensor:
 
 def index(x: Tensor, key: Any) -> Tensor:
     """x[key] for anything that NumPy takes as an index: ints, slices, None, ..., integer and boolean arrays."""
-    parts = key if isinstance(key, tuple) else (key,)
+    x, parts = as_tensor(x), key if isinstance(key, tuple) else (key,)
     if any(isinstance(part, Tensor) for part in parts):
         raise ShapeError("indexing: a Tensor holds floats and cannot be an index; use an integer or boolean array")
-    copied = tuple(np.array(part) if isinstance(part, (np.ndarray, list)) else part for part in parts)
+    copied = tuple(_copied(part, x) if isinstance(part, list) or device.is_array(part) else part for part in parts)
     return apply(Index, x, index=copied if isinstance(key, tuple) else copied[0])  # backward needs the index of now
+
+
+def _copied(part: Any, x: Tensor) -> Any:
+    """An index array of one's own, where x lives."""
+    return device.beside(part.copy() if device.is_array(part) else np.array(part), x.data)
 
 
 def _integers(op: str, numbers: tuple[Any, ...]) -> tuple[int, ...]:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .. import device, images
 from .. import functional as F
-from .. import images
 from ..autograd import no_grad
 from ..errors import ArgumentError, DataError, GraphError, ShapeError, WeightError
 from ..tensor import tensor
+from ..uploads import ahead
 from .graph import INPUT
 
 if TYPE_CHECKING:
@@ -59,10 +60,11 @@ def blocks(inputs: Iterable[np.ndarray], size: int) -> Iterator[tuple[np.ndarray
 
 def run_blocks(net: Network, inputs: Iterable[np.ndarray], upto: str | None, size: int = BLOCK) -> Iterator[np.ndarray]:
     """The value of node `upto` for each preprocessed input (C, H, W), in order, a block at a time."""
-    for block, count in blocks(inputs, size):
+    pairs = ((count, block) for block, count in blocks(inputs, size))
+    for count, block in ahead(pairs, net.device, net.dtype):
         with no_grad():
             value = net.run(block, upto=upto)
-        yield value.data[:count]
+        yield device.to_host(value.data[:count])
 
 
 def prepared(net: Network, pictures: Any) -> Iterator[np.ndarray]:

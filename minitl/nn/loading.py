@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import device
 from ..errors import WeightError
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _compare(
 
 def _array(name: str, values: Any) -> np.ndarray:
     try:
-        array = np.asarray(values)
+        array = device.to_host(values)
     except ValueError as error:  # rows of different lengths
         raise WeightError(f"{name}: cannot be made one array ({error}); give an array of numbers") from error
     if array.dtype.kind not in "fiub":

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, GraphError, ShapeError, WeightError
+from .. import device
+from ..errors import ArgumentError, BackendUnavailable, GraphError, ShapeError, WeightError
 from ..images import Preprocessing
 from ..tensor import DEFAULT_DTYPE, Buffer, Parameter, Tensor, tensor
 from ..weights import names, schema
@@ -100,7 +101,12 @@ class Network:
 
         An array x is converted to the network's dtype; a Tensor must have it.
         """
-        x = x if isinstance(x, Tensor) else tensor(x, dtype=self.dtype)
+        x = x if isinstance(x, Tensor) else tensor(x, dtype=self.dtype).to(self.device)
+        if x.device != self.device:
+            raise BackendUnavailable(
+                f"{self.name}: is on {self.device}, but x is on {x.device}; move x with .to({self.device!r}), or the "
+                f"network with .to({x.device!r})"
+            )
         mode = Mode(True, keys) if training else INFERENCE
         after = after if after == INPUT else self.layer_name(after)
         upto = self.graph.output if upto is None else self.layer_name(upto)
@@ -184,6 +190,25 @@ class Network:
     def dtype(self) -> np.dtype:
         """float32 or float64: that of the parameters."""
         return next((p.dtype for p in self._arrays.values()), DEFAULT_DTYPE)
+
+    @property
+    def device(self) -> str:
+        """Where the arrays live: "cpu", or "cuda:0" and so on."""
+        return next((p.device for p in self._arrays.values()), device.CPU)
+
+    def to(self, name: str) -> Network:
+        """Moves all arrays to a device, "cpu", "cuda" ("cuda:1" …) or "auto" (a GPU if there is one); returns itself.
+
+        That GPU becomes the current one of this thread. An optimizer's state follows at its next step. Raises
+        BackendUnavailable, with the reason, where the device cannot be used, and DeviceMemoryError where it has no
+        room; then nothing has moved.
+        """
+        wanted = device.resolve(name)
+        device.use(wanted)
+        moved = [p.moved(wanted) for p in self._arrays.values()]
+        for p, (array, grad) in zip(self._arrays.values(), moved, strict=True):
+            p.settle(array, grad)
+        return self
 
     def astype(self, dtype: Any) -> Network:
         """An independent network with its numbers in float32 or float64, frozen and rated as this one."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import device
 from .history import plain_row, row_of
 from .state import changing
 
@@ -35,12 +36,12 @@ class Best:
         if not row or self._rank(row) > self._rank(self.row):
             self.epoch, self.row, self.found = epoch, row, np.unique(found)
             for name, array in self.arrays.items():
-                np.copyto(array, self._owners[name].data)
+                np.copyto(array, device.to_host(self._owners[name].data))
 
     def restore(self) -> None:
         """Gives the network the best weights."""
         for name, array in self.arrays.items():
-            if not np.array_equal(self._owners[name].data, array):
+            if not np.array_equal(device.to_host(self._owners[name].data), array):
                 self._owners[name].assign(array)
 
     def to_json(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
+from .. import device
 from .. import functional as F
 from ..autograd import no_grad
 from ..data import Dataset, FrozenValues, Item
@@ -17,6 +18,7 @@ from ..errors import DataError, GraphError
 from ..nn.inference import BLOCK, blocks
 from ..tensor import tensor
 from ..terminal import Unfailing
+from ..uploads import ahead
 
 if TYPE_CHECKING:
     from ..nn import Network
@@ -80,9 +82,9 @@ def answers(
             yield value
 
     scores = []
-    for block, count in blocks(rows(), BLOCK):
+    for count, block in ahead(((n, block) for block, n in blocks(rows(), BLOCK)), net.device, net.dtype):
         with no_grad():
-            scores.append(net.run(block, after=cut, upto=end).data[:count].astype(np.float64))
+            scores.append(device.to_host(net.run(block, after=cut, upto=end).data[:count]).astype(np.float64))
     if not seen:
         raise DataError("evaluate: the split has no picture that can be read; check val= or the folder")
     raw = np.concatenate(scores)

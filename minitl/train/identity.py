@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from .. import device
 from ..data import Dataset
 from ..data.dataset import SPLITS
 from ..errors import ArgumentError, DataError, MinitlError, WeightError
@@ -49,7 +48,7 @@ def plan_json(net: Network) -> dict[str, dict[str, Any]]:
 def hashes(net: Network, frozen_only: bool = False) -> dict[str, str]:
     """sha256 of the arrays by name."""
     return {
-        name: array_sha256(np.asarray(owner.data))
+        name: array_sha256(device.to_host(owner.data))
         for name, owner in net.named_arrays().items()
         if owner.frozen or not frozen_only
     }

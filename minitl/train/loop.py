@@ -18,6 +18,7 @@ from ..data.features import scores_node
 from ..data.sampling import order
 from ..errors import DataError, WeightError
 from ..terminal import Unfailing
+from ..uploads import ahead
 from . import messages, trouble
 from .checkpoint import Checkpoint
 from .evaluation import accuracy_and_loss
@@ -30,8 +31,8 @@ FLAT_EPOCHS = 5  # without a fall of the loss by FLAT_SHARE, at the majority bas
 FLAT_SHARE = 0.01
 MOST_LOST = (10, 0.1)  # pictures, and their share: as long as no more go missing, training goes on without them
 
-Batch = tuple[list[Item], np.ndarray]
-Loss = Callable[[list[Item], np.ndarray, int], tuple[Any, np.ndarray]]
+Batch = tuple[list[Item], Any]  # values: an array, or a Tensor on a GPU
+Loss = Callable[[list[Item], Any, int], tuple[Any, np.ndarray]]
 
 
 class Loop:
@@ -95,6 +96,7 @@ class Loop:
         items = [self.data.train[i] for i in order(self._labels, self.settings.seed, epoch, self.settings.sampling)]
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a loss that is no number is reported
             batches = self.values.batches(items[progress.position :], self.settings.batch_size, epoch=epoch)
+            batches = ahead(batches, training.net.device, training.net.dtype)
             for group in grouped(batches, self.settings.accumulate):
                 self._refuse_losses()
                 with interrupts.held():

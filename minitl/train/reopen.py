@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..data import Dataset, record
-from ..errors import ArgumentError, DataError, WeightError
+from ..device import resolve, to_host
+from ..errors import ArgumentError, BackendUnavailable, DataError, WeightError
 from ..images import Augmentation, Preprocessing
 from ..nn import Graph, Network
 from ..optim import make_schedule
@@ -26,22 +27,33 @@ def reopen(
     weights: str | os.PathLike[str] | None = None,
     photos: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    device: str | None = None,
 ) -> Trainer:
     """The Trainer of the run in `folder`, for `resume`: network, pictures and settings as they were.
 
     weights: the weight file that the run began with, photos: its pictures (a folder, or a file of arrays), where they
-    are no longer where run.json says. Frozen arrays are checked by their hashes. The pictures are those of
-    pictures.csv, whatever else is in their folder by now. Raises DataError, WeightError or ArgumentError for what
-    cannot be found, or where the run was begun in Python with parts that a file cannot describe.
+    are no longer where run.json says. device: where to go on, if not where it began; the last bits then differ. Frozen
+    arrays are checked by their hashes. The pictures are those of pictures.csv, whatever else is in their folder. Raises
+    DataError, WeightError or ArgumentError for what cannot be found, or where the run was begun in Python with parts
+    that a file cannot describe.
     """
     run = RunFolder(folder)
     begun = run.read_run()
     options = _options(run, begun["settings"])
     data = _pictures(run, begun, photos)
     net = _network(run, begun, weights)
-    trainer = Trainer(net, data, **options, **begun["options"], progress=progress, folder=folder)
+    kept = begun["options"] | {"device": _device(run, begun["options"].get("device")) if device is None else device}
+    trainer = Trainer(net, data, **options, **kept, progress=progress, folder=folder)
     trainer.provenance = {name: begun[name] for name in ("command", "weights")}
     return trainer
+
+
+def _device(run: RunFolder, name: str | None) -> str | None:
+    """Where the run began, if that can still be used."""
+    try:
+        return None if name is None else resolve(name)
+    except BackendUnavailable as error:
+        raise BackendUnavailable(f"{run}: began on {name}, but {error}; go on on the CPU with --device cpu") from None
 
 
 def _options(run: RunFolder, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +118,7 @@ def _fill(
     dtype, arrays, known = begun["network"]["dtype"], net.named_arrays(), begun["arrays"]
 
     def right(name: str) -> bool:
-        return array_sha256(np.asarray(arrays[name].data, dtype)) == known[name]
+        return array_sha256(np.asarray(to_host(arrays[name].data), dtype)) == known[name]
 
     where = _weight_file(run, begun, weights)
     if where is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import device
 from ..tensor import Buffer, Parameter
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Training:
 
     def arrays(self) -> Arrays:
         """Every array that the rest of the training depends on, by path; views, not copies."""
-        found = {f"now/{name}": owner.data for name, owner in changing(self.net).items()}
+        found = {f"now/{name}": device.to_host(owner.data) for name, owner in changing(self.net).items()}
         found |= {f"best/{name}": array for name, array in self.best.arrays.items()}
         found |= _flat("optimizer", self.optimizer.state())
         if self.ema is not None:

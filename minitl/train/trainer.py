@@ -16,6 +16,7 @@ from .. import optim
 from ..data import Dataset, FrozenValues, Item, record
 from ..data.dataset import key
 from ..data.features import scores_node
+from ..device import to_host
 from ..errors import ArgumentError, DataError, MinitlError
 from ..nn.inference import positive
 from ..terminal import Unfailing
@@ -54,7 +55,8 @@ class Trainer:
     what is evaluated and kept. early_stopping: stop after so many epochs of which none was the best.
 
     cache: keep the frozen layers' values in memory (cache_limit bytes at most; default half of what is free). workers:
-    threads that decode pictures. progress: say on stderr what happens. folder: where to keep the run, so that `resume`
+    threads that decode pictures. device: where to train, "cpu", "cuda" or "auto", to which the network is moved; None
+    leaves it where it is. progress: say on stderr what happens. folder: where to keep the run, so that `resume`
     goes on after anything to the same bits; checkpoints are written there after every epoch, and checkpoint_seconds
     after the last one between steps (0: after every step). provenance: what run.json says of where the run came from,
     {"command": [words], "weights": None or `description.weights_json`}; may be set before fit.
@@ -86,6 +88,7 @@ class Trainer:
         cache: bool = True,
         cache_limit: int | None = None,
         workers: int = 2,
+        device: str | None = None,
         progress: bool = True,
         folder: str | os.PathLike[str] | None = None,
         checkpoint_seconds: float = 30.0,
@@ -118,12 +121,15 @@ class Trainer:
         workers = count("workers", workers)
         cache_limit = None if cache_limit is None else count("cache_limit", cache_limit)
         check_classes(net, data)
+        if device is not None:
+            net.to(device)
         self.net, self.data, self.progress = net, data, progress
         self.lr = self._settings.lr
         self.options = {
             "cache": cache,
             "cache_limit": cache_limit,
             "workers": workers,
+            "device": net.device,
             "checkpoint_seconds": checkpoint_seconds,
         }
         self.values = FrozenValues(
@@ -333,7 +339,8 @@ class Trainer:
         keys = np.array([key(settings.seed, epoch, item.name) for item in items], np.uint64)
         logits = self.net.run(values, after=self.values.cut, upto=scores_node(self.net), training=True, keys=keys)
         labels = np.array([item.label for item in items])
-        return F.cross_entropy(logits, labels, settings.class_weight, settings.label_smoothing), logits.data
+        loss = F.cross_entropy(logits, labels, settings.class_weight, settings.label_smoothing)
+        return loss, to_host(logits.data)
 
     def _say(self, text: str) -> None:
         if self.progress:

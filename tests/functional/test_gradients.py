@@ -134,7 +134,8 @@ def test_gradient(name):
 
 
 def test_every_op_of_the_register_is_checked():
-    assert set(kernels.OPS) <= set(OPERATIONS)
+    differentiable = {op for op in kernels.OPS if not op.endswith("_step")}  # the optimizers' steps are not
+    assert differentiable <= set(OPERATIONS)
 
 
 def test_a_small_network():
