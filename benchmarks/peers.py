@@ -22,7 +22,7 @@ def torch_network(net: nn.Network, memory_format: torch.memory_format) -> Callab
     steps = []
     for node in net.graph:
         weights = [parameters.get(f"{node.name}.{role}") for role in ("weight", "bias")]
-        steps.append((node.name, node.inputs, _operator(node.op, node.layer.attributes(), *weights)))
+        steps.append((node.name, node.inputs, operator(node.op, node.layer.attributes(), *weights)))
 
     def run(x: torch.Tensor) -> torch.Tensor:
         values = {"input": x}
@@ -34,7 +34,7 @@ def torch_network(net: nn.Network, memory_format: torch.memory_format) -> Callab
     return run
 
 
-def _operator(op: str, a: dict, weight: torch.Tensor | None, bias: torch.Tensor | None) -> Callable:
+def operator(op: str, a: dict, weight: torch.Tensor | None, bias: torch.Tensor | None) -> Callable:
     if op == "conv2d":
         return lambda x: T.conv2d(x, weight, bias, a["stride"], a["padding"], a["dilation"], a["groups"])
     if op == "max_pool2d":
