@@ -18,9 +18,8 @@ from .structs import STRUCTS
 INCLUDE = Path(__file__).with_name("include")
 Size = int | tuple[int, ...]
 
-KERNEL = re.compile(
-    r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)\s*\{', re.DOTALL
-)
+_BOUNDS = r"(?:__launch_bounds__\s*\([^)]*\)\s*)?"  # before the type or behind it
+KERNEL = re.compile(rf'extern\s+"C"\s+__global__\s+{_BOUNDS}void\s+{_BOUNDS}(\w+)\s*\(([^)]*)\)\s*\{{', re.DOTALL)
 SCALARS = {
     "float": np.float32,
     "double": np.float64,
@@ -144,8 +143,8 @@ def source(beside: str | os.PathLike[str], name: str) -> Source:
 def _size(kernel: str, name: str, size: Size) -> tuple[int, int, int]:
     given = (size,) if isinstance(size, (int, np.integer)) else tuple(size)
     x, y, z = (int(n) for n in (*given, 1, 1)[:3])
-    if min(x, y, z) < (name == "block") or len(given) > 3 or (name == "block" and x * y * z > 1024):
-        limit = "1 to 1024 threads in all" if name == "block" else "numbers of blocks"
+    if min(x, y, z) < (name == "block") or len(given) > 3 or (name == "block" and (x * y * z > 1024 or z > 64)):
+        limit = "1 to 1024 threads in all, at most 64 along z" if name == "block" else "numbers of blocks"
         raise ArgumentError(f"{kernel}: {name} must be one to three numbers, {limit}; got {size!r}")
     return x, y, z
 
@@ -157,7 +156,18 @@ def _value(kernel: str, parameter: Parameter, given: Any, real: Any) -> Any:
         if given is not None and getattr(given, "dtype", None) != dtype:
             found = getattr(given, "dtype", type(given).__name__)
             raise ArgumentError(f"{kernel}: {parameter.name} must be an array of {dtype}; got {found}")
+        if isinstance(given, np.ndarray) and not parameter.const and not given.flags.writeable:
+            raise ArgumentError(f"{kernel}: {parameter.name} is written to, but the array is read-only; give a copy")
         return given
     if dtype.names and getattr(given, "dtype", None) != dtype:
         raise ArgumentError(f"{kernel}: {parameter.name} must be a struct {parameter.type}; got {type(given).__name__}")
-    return given if dtype.names else dtype.type(given)
+    if dtype.names:
+        return given
+    try:
+        value = dtype.type(given)
+        exact = dtype.kind == "f" or value == given
+    except (TypeError, ValueError, OverflowError):
+        exact = False
+    if not exact:
+        raise ArgumentError(f"{kernel}: {parameter.name} must be a number that fits {dtype}; got {given!r}")
+    return value

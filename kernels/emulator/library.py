@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import shutil
 import subprocess
@@ -26,12 +27,14 @@ ROOT = HERE.parent
 INCLUDE = ROOT / "cuda" / "include"
 COMMON = ("-std=c++17", "-fPIC", "-O2", "-fno-exceptions", "-fno-rtti")
 # As on the GPU, a * b + c is fused. A hook in every branch counts steps. Nothing may turn loops into calls of memset
-# or memcpy, which no hook would see, move accesses out of loops, or assume that loops end.
+# or memcpy, which would hide single accesses, move accesses out of loops, or assume that loops end. Local variables
+# begin as a pattern, so that one which is never set shows; a large frame touches every page, so none is passed over.
 KERNEL = (
     *COMMON, "-mfma", "-ffp-contract=fast", "-fno-strict-aliasing", "-fno-tree-vectorize",
     "-fno-tree-loop-distribute-patterns", "-fno-tree-loop-im", "-fno-finite-loops",
     "-fsanitize=thread", "--param=tsan-instrument-func-entry-exit=0", "-fsanitize-coverage=trace-pc",
-    "-fsanitize=bounds",
+    "-fsanitize=bounds", "-ftrivial-auto-var-init=pattern", "-fstack-clash-protection", "-fno-optimize-sibling-calls",
+    "-fno-extern-tls-init", "-fno-partial-inlining",
     "-g1", "-gdwarf-4", "-Wno-unknown-pragmas", "-DMINITL_EMULATED=1",
 )  # fmt: skip
 # Where changed sources stand in for those of kernels/: a folder laid out likewise, with all of cuda/include and any
@@ -39,7 +42,21 @@ KERNEL = (
 overlay: Path | None = None
 MOST_STEPS = 5_000_000_000  # accesses and branches of one launch, before it is taken for one that never ends
 
+MOST_BLOCKS = (2**31 - 1, 65535, 65535)  # of a grid, on any GPU
+PAUSED = 3  # what the runtime returns now and then, so that Python can see to Ctrl-C
+SHARED_BYTES = 228 << 10  # what an `extern __shared__` array may have, as in runtime.cpp
+EXTERN_SHARED = re.compile(r"\bextern\b[^;()]*\b__shared__\b[^;]*?(\w+)\s*\[\s*\]\s*;")
+
 _turn = threading.Lock()  # the runtime keeps its threads in static memory
+
+
+def _new_turn() -> None:
+    """In a process that was forked while another thread was launching: nobody will give the lock back there."""
+    global _turn
+    _turn = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_new_turn)
 
 
 class _Array(ctypes.Structure):
@@ -62,6 +79,8 @@ class _Fault(ctypes.Structure):
         ("pc", ctypes.c_void_p),
         ("line", ctypes.c_int),
         ("array", ctypes.c_int),
+        ("shared", ctypes.c_char * 64),
+        ("shared_bytes", ctypes.c_longlong),
         ("offset", ctypes.c_longlong),
         ("thread", _Index),
         ("block", _Index),
@@ -95,6 +114,9 @@ def launch(
     shared: int,
 ) -> None:
     """Runs one kernel on NumPy arrays. See Source.launch; `values` are its arguments, checked."""
+    if any(n > most for n, most in zip(grid, MOST_BLOCKS, strict=True)):
+        found, limit = (" x ".join(map(str, n)) for n in (grid, MOST_BLOCKS))
+        raise errors.ArgumentError(f"{kernel}: a grid of {found} blocks; a GPU takes at most {limit}")
     library = compiled(source, tuple(sorted(defines.items())), real.name)
     parameters = source.parameters(kernel)
     with _turn:
@@ -111,7 +133,13 @@ def launch(
             argument_bytes=call.storage.nbytes,
         )
         entry = ctypes.cast(getattr(library, f"minitl_entry_{kernel}"), ctypes.c_void_p)
-        outcome = library.minitl_run(entry, ctypes.c_void_p(call.pointers.ctypes.data), ctypes.byref(state))
+        try:
+            outcome = library.minitl_run(entry, ctypes.c_void_p(call.pointers.ctypes.data), ctypes.byref(state))
+            while outcome == PAUSED:
+                outcome = library.minitl_go_on()
+        except BaseException:
+            library.minitl_stop()
+            raise
     if outcome == 2:
         raise errors.BackendUnavailable(f"{kernel}: the emulator got no memory to watch its arrays; use smaller ones")
     if outcome:
@@ -129,10 +157,12 @@ class _Call:
         self.arrays: list[tuple[str, _Array]] = []
         self._buffers: list[np.ndarray] = []
         pieces = []
-        writable = {id(v) for p, v in zip(parameters, values, strict=True) if p.pointer and not p.const}
+        outputs = [v for p, v in zip(parameters, values, strict=True) if p.pointer and not p.const and v is not None]
         for parameter, value in zip(parameters, values, strict=True):
             if parameter.pointer:
-                pieces.append(np.uint64(0 if value is None else self._place(parameter, value, id(value) in writable)))
+                # Where an input lies in an output's memory, it is that memory, not a copy.
+                writable = not parameter.const or (value is not None and any(_one_memory(value, o) for o in outputs))
+                pieces.append(np.uint64(0 if value is None else self._place(parameter, value, writable)))
             else:
                 pieces.append(value)
         # One buffer holds the arguments and, at its end, their addresses.
@@ -151,6 +181,8 @@ class _Call:
             buffer, address = memory.guarded(array)
             self._buffers.append(buffer)
             low, high = buffer.ctypes.data, buffer.ctypes.data + buffer.nbytes
+        if known is not None:
+            known.look()  # what NumPy wrote since
         if known is not None:  # all of what was allocated: a view may share its neighbours' cells
             low, high = known.address, known.address + known.flags.size * known.size
         flags = None if known is None else known.flags.ctypes.data
@@ -162,20 +194,28 @@ class _Call:
 
 def _fault(library: Any, source: Source, kernel: str, call: _Call, fault: _Fault) -> errors.KernelFault:
     kind, what = fault.kind.decode(), fault.what.decode()
-    place = f"{source.path.name}:{fault.line}" if fault.line > 0 else _line(library, source, fault.pc)
+    place = _line(library, source, fault.pc) or (f"{source.path.name}:{fault.line}" if fault.line > 0 else None)
     where = f"{place}, " if place else ""
     if fault.array >= 0:
         name, array = call.arrays[fault.array]
         what += f"; {name}, byte {fault.offset} of {array.end - array.begin}"
     elif fault.array == -1:
-        what += f"; shared memory, byte {fault.offset}"
-    elif kind == "out of bounds":
+        name = fault.shared.decode()
+        what += f"; shared memory, {name}, byte" if name else "; shared memory, byte"
+        what += f" {fault.offset} of {fault.shared_bytes}" if name else f" {fault.offset}"
+    elif kind == "out of bounds" and fault.offset:
         what += _nearest(call, fault.offset)
     thread, block = tuple(fault.thread), tuple(fault.block)
     other = f" and {tuple(fault.other)}" if kind in ("race", "divergence") else ""
     return errors.KernelFault(
         kernel, kind, f"{where}thread {thread}{other} of block {block}: {what} (schedule {current_schedule()})"
     )
+
+
+def _one_memory(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays are of one allocation by `memory.empty`, or overlap."""
+    known = memory.written(a)
+    return np.may_share_memory(a, b) or (known is not None and known is memory.written(b))
 
 
 def _nearest(call: _Call, address: int) -> str:
@@ -224,23 +264,52 @@ def _loaded(source: Source, text: str, defines: tuple[tuple[str, str], ...], rea
     if instead is not None and there.is_relative_to(ROOT) and (instead / there.relative_to(ROOT)).exists():
         there = instead / there.relative_to(ROOT)
         text = there.read_text(encoding="utf-8")
-    whole = f'#include "{there}"\n{entries}\n'
+    whole = f"{_extern_shared(text)}\n{entries}\n"
     runtime = _runtime()
 
     def make(path: Path) -> None:
+        before = ["-include", "cuda.h", "-include", str(there)]  # whatever characters its path has
         folders = [f"-I{include}", f"-I{HERE}", f"-I{source.path.parent}"]
         text_of, part = path.with_suffix(".cpp"), path.with_suffix(".o")
         try:
             text_of.write_text(whole, encoding="utf-8")  # from a pipe, g++ would not know the lines' files
-            _run(["g++", *KERNEL, *macros, *folders, "-c", str(text_of), "-o", str(part)], source.path)
+            _run(["g++", *KERNEL, *macros, *folders, *before, "-c", str(text_of), "-o", str(part)], source.path)
             # Linked apart: with -fsanitize=thread g++ would add the library whose hooks the runtime replaces.
-            _run(["g++", "-shared", "-Wl,-Bsymbolic", str(part), str(runtime), "-o", str(path)], source.path)
+            _run(["g++", "-shared", "-Wl,-Bsymbolic,-z,defs", str(part), str(runtime), "-o", str(path)], source.path)
         finally:
             text_of.unlink(missing_ok=True)
             part.unlink(missing_ok=True)
 
-    parts = [whole, text, *_headers(include), *macros, *KERNEL, _compiler(), runtime.name]
-    return ctypes.CDLL(str(kernel_cache.built(f"{source.path.stem}.so", parts, make)))
+    parts = [str(there), whole, text, *_headers(include), *macros, *KERNEL, _compiler(), runtime.name]
+    return ctypes.CDLL(str(kernel_cache.built(f"{source.path.stem}.so", parts, make, _is_whole)))
+
+
+def _is_whole(library: Path) -> bool:
+    """Whether a library ends where its first bytes say: its last part is the table of its sections."""
+    with open(library, "rb") as file:
+        head = file.read(64)
+    if len(head) < 64 or head[:4] != b"\x7fELF":
+        return False
+    table = int.from_bytes(head[40:48], "little")
+    size, count = int.from_bytes(head[58:60], "little"), int.from_bytes(head[60:62], "little")
+    return table + size * count == library.stat().st_size
+
+
+def _extern_shared(text: str) -> str:
+    """Room for the `extern __shared__` arrays that a kernel file declares: all of them are one place, as on a GPU."""
+    names = sorted(set(EXTERN_SHARED.findall(text)))
+    if not names:
+        return ""
+    labels = "".join(
+        f".globl {n}\\n.hidden {n}\\n.type {n}, @object\\n.size {n}, {SHARED_BYTES}\\n{n}:\\n"
+        for n in ("minitl_extern_room", *names)
+    )
+    place = '.section .tbss, \\"awT\\", @nobits\\n.balign 128\\n'
+    return (
+        f'asm("{place}{labels}.zero {SHARED_BYTES}\\n.text\\n");\n'
+        "extern thread_local char minitl_extern_room[];\n"
+        'extern "C" __attribute__((visibility("hidden"))) char* minitl_extern_shared() { return minitl_extern_room; }'
+    )
 
 
 def _entry(kernel: str, parameters: tuple[Parameter, ...]) -> str:
@@ -255,7 +324,7 @@ def _entry(kernel: str, parameters: tuple[Parameter, ...]) -> str:
 @cache
 def _runtime() -> Path:
     """The runtime, compiled once: without the hooks that it defines."""
-    text = (HERE / "runtime.cpp").read_text(encoding="utf-8")
+    text = "".join((HERE / name).read_text(encoding="utf-8") for name in ("runtime.cpp", "rescue.h"))
 
     def make(path: Path) -> None:
         _run(["g++", *COMMON, "-c", str(HERE / "runtime.cpp"), "-o", str(path)], HERE / "runtime.cpp")
@@ -264,9 +333,11 @@ def _runtime() -> Path:
 
 
 def _run(command: list[str], path: Path) -> None:
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    plain = {**os.environ, "LC_ALL": "C.UTF-8"}  # messages in English
+    found = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=plain)
     if found.returncode:
-        lines = [line for line in found.stderr.splitlines() if re.search(r"\berror\b", line)] or [found.stderr.strip()]
+        lines = [line for line in found.stderr.splitlines() if re.search(r"undefined reference|\berror: (?!ld )", line)]
+        lines = lines or [found.stderr.strip()]
         raise errors.CompileError(f"{path}: g++ refuses it: {lines[0]}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import weakref
 from dataclasses import dataclass
@@ -22,6 +23,13 @@ class Written:
     address: int
     size: int
     flags: np.ndarray
+
+    def look(self) -> None:
+        """Takes for written whatever is no longer poison: NumPy writes too, and no hook sees it."""
+        if not self.flags.all():
+            count = self.flags.size * self.size
+            held = np.frombuffer((ctypes.c_ubyte * count).from_address(self.address), np.uint8).reshape(-1, self.size)
+            np.logical_or(self.flags, (held != POISON).any(axis=1), out=self.flags, casting="unsafe")
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -62,8 +70,6 @@ def guarded(array: np.ndarray) -> tuple[np.ndarray, int]:
 
     That is the same modulo ALIGNMENT, so what was misaligned stays so.
     """
-    import ctypes
-
     low, high = span(array)
     buffer = np.full(high - low + 2 * GUARD + ALIGNMENT, POISON, np.uint8)
     begin = GUARD + (low - buffer.ctypes.data - GUARD) % ALIGNMENT

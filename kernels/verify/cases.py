@@ -1,4 +1,4 @@
-"""Drawn cases: a call of an op and a thread schedule, the same ones every time; and the smallest one that fails.
+"""Drawn cases: a call of an op and a thread schedule, from a fixed seed; and the smallest one that fails.
 
 They are drawn by tens, each ten from a seed of its own: left to itself hypothesis goes on from what it has drawn, which
 finds little new in calls as small as these.

@@ -11,7 +11,7 @@ FIXED = (
     ("flatten/flatten.cu", "dropped barrier"),
     ("flatten/flatten.cu", "skipped guard"),
     ("linear/linear.cu", "dropped barrier"),
-    ("max_pool2d/cuda_numba.py", "index off by one"),
+    ("max_pool2d/cuda_numba.py", "wrong operation"),
     ("linear/cuda_numba.py", "dropped barrier"),
     ("linear/cuda_numba.py", "bound off by one"),
     ("cuda/include/gemm.cuh", "missing wait"),
