@@ -579,7 +579,8 @@ int minitl_run(void (*entry)(void**), void** arguments, Launch* given) {
     launch = given, body = entry, body_arguments = arguments, failed = false, touched = nullptr;
     find_static();
     if (!stacks && (stacks = (char*)map(MOST_THREADS * STACK)))
-        for (unsigned i = 0; i < MOST_THREADS; i++) mprotect(stacks + i * STACK, STACK_GUARD, PROT_NONE);
+        // A few only: a process may have 65,530 maps, and every library has its own stacks.
+        for (unsigned i = 0; i < 8; i++) mprotect(stacks + i * STACK, STACK_GUARD, PROT_NONE);
     if (!loop_stack) loop_stack = (char*)map(STACK);
     if (!shared_memory) shared_memory = (char*)map(SHARED_BYTES), shared_cells = (Cell*)map(SHARED_BYTES * sizeof(Cell));
     if (!static_cells) static_cells = (Cell*)map((static_bytes + 1) * sizeof(Cell));
