@@ -14,6 +14,11 @@ Array = np.ndarray
 REDUCTIONS = ("mean", "sum", "none")
 
 
+def _on_host(array: Array | None) -> bool:
+    """Whether the numbers of an array may be looked at: on a device, the host would wait for all that it has to do."""
+    return isinstance(array, np.ndarray)
+
+
 def check_reduction(op: str, reduction: Any) -> None:
     """Raises ArgumentError unless `reduction` is "mean", "sum" or "none"."""
     if reduction not in REDUCTIONS:
@@ -32,11 +37,16 @@ def check_classes(op: str, name: str, scores: Array) -> None:
 
 
 def check_labels(op: str, name: str, labels: Array, shape: tuple[int, ...], ignore_index: int | None = None) -> None:
-    """Raises ShapeError unless `labels` are class indices for scores of `shape`, the array called `name`."""
+    """Raises ShapeError unless `labels` are class indices for scores of `shape`, the array called `name`.
+
+    Their numbers are looked at on the host alone; on a device, kernels make NaN of a label that is no class.
+    """
     n, classes, *rest = shape
     if labels.dtype.kind not in "iu":
         raise ShapeError(f"{op}: labels must be integers, one class index a picture; got dtype {labels.dtype}")
     check_shape(op, "labels", labels, (n, *rest), f"one for each row of {name} of shape {tuple(shape)}")
+    if not _on_host(labels):
+        return
     wrong = (labels < 0) | (labels >= classes)
     if wrong.any() and ignore_index is not None:
         wrong &= labels != ignore_index
@@ -50,18 +60,18 @@ def check_labels(op: str, name: str, labels: Array, shape: tuple[int, ...], igno
 
 
 def check_class_weight(op: str, class_weight: Array | None, classes: int) -> None:
-    """Raises ShapeError unless there is one weight a class, ArgumentError for a negative one or NaN."""
+    """Raises ShapeError unless there is one weight a class, ArgumentError for a negative one or NaN on the host."""
     if class_weight is None:
         return
     check_shape(op, "class_weight", class_weight, (classes,), "one for each class")
-    if not (class_weight >= 0).all():
+    if _on_host(class_weight) and not (class_weight >= 0).all():
         at = int(np.flatnonzero(~(class_weight >= 0))[0])
         raise ArgumentError(f"{op}: class_weight must not be negative; class {at} has {class_weight[at]}")
 
 
 def check_range(op: str, name: str, values: Array | None, most: float = np.inf) -> None:
-    """Raises ArgumentError, naming the place, unless all `values` lie from 0 to `most`; NaN does not."""
-    if values is None:
+    """Raises ArgumentError, naming the place, unless all `values` on the host lie from 0 to `most`; NaN does not."""
+    if values is None or not _on_host(values):
         return
     inside = (values >= 0) & (values <= most)
     if not inside.all():

@@ -4,10 +4,13 @@
 // Sums run in float64, which costs nothing beside reading the numbers, and in an order that depends on the shape alone.
 #include "minitl.cuh"
 #include "channels_last.cuh"
+#include "rows.cuh"
 
-// weight / sqrt(var + eps); weight may be null.
+// weight / sqrt(var + eps); weight may be null. In float64, where any eps counts. rsqrt errs by at most 1 unit in the last
+// place (CUDA C++ Programming Guide, "Mathematical Functions"), no more than a root and a division, whose instructions are
+// three times as many.
 __device__ __forceinline__ double scale(const real* var, const real* weight, int c, double eps) {
-    double inverse = 1 / sqrt(var[c] + eps);
+    double inverse = rsqrt(var[c] + eps);
     return weight ? inverse * weight[c] : inverse;
 }
 
@@ -79,8 +82,9 @@ struct Training {
 __device__ __forceinline__ Training training(const real* mean, const real* var, const real* weight,
                                              const real* grad_weight, const real* grad_bias, int c, double rows,
                                              double eps) {
-    real offset = grad_bias[c] / rows, slope = grad_weight[c] * scale(var, nullptr, c, eps) / rows;
-    return {mean[c], offset, slope, real(scale(var, weight, c, eps))};
+    double inverse = scale(var, nullptr, c, eps);
+    real offset = grad_bias[c] / rows, slope = grad_weight[c] * inverse / rows;
+    return {mean[c], offset, slope, real(weight ? inverse * weight[c] : inverse)};
 }
 __device__ __forceinline__ real trained(const Training& t, real grad, real x) {
     return (grad - t.offset - (x - t.mean) * t.slope) * t.factor;
@@ -152,32 +156,19 @@ extern "C" __global__ void __launch_bounds__(LANES* WARPS)
 
 const int FINISHERS = 4;  // warps
 
-// The sum over all threads of a block, in an order that does not change.
-__device__ __forceinline__ double over_block(double* shared, double value) {
-    value = warp_sum(value);
-    if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = value;
-    __syncthreads();
-    double sum = 0;
-#pragma unroll
-    for (int warp = 0; warp < FINISHERS; ++warp) sum += shared[warp];
-    __syncthreads();
-    return sum;
-}
-
 // The variance of all values is the mean of that within each block and of the squared distance of its mean from the whole's.
 extern "C" __global__ void __launch_bounds__(32 * FINISHERS)
     batch_norm_statistics_finish(const double* __restrict__ sums, const double* __restrict__ squares,
                                  real* __restrict__ mean, real* __restrict__ var, long long rows, int per, int blocks) {
-    SHARED(double, shared, [FINISHERS]);
     const double *sum_of = sums + (long long)blockIdx.x * blocks, *square_of = squares + (long long)blockIdx.x * blocks;
     double sum = 0, square = 0;
     for (int i = threadIdx.x; i < blocks; i += blockDim.x) sum += sum_of[i];
-    double whole = over_block(shared, sum) / rows;
+    double whole = OneBlock().sum(sum) / rows;
     for (int i = threadIdx.x; i < blocks; i += blockDim.x) {
         double count = min((long long)per, rows - (long long)i * per), off = sum_of[i] / count - whole;
         square += square_of[i] + count * off * off;
     }
-    square = over_block(shared, square);
+    square = OneBlock().sum(square);
     if (threadIdx.x > 0) return;
     mean[blockIdx.x] = whole;
     var[blockIdx.x] = square / rows;
@@ -214,23 +205,22 @@ extern "C" __global__ void __launch_bounds__(32 * FINISHERS)
     batch_norm_grad_affine_finish(const double* __restrict__ products, const double* __restrict__ sums,
                                   const real* __restrict__ var, real* __restrict__ grad_weight,
                                   real* __restrict__ grad_bias, int blocks, double eps) {
-    SHARED(double, shared, [FINISHERS]);
     double product = 0, sum = 0;
     for (int i = threadIdx.x; i < blocks; i += blockDim.x) {
         product += products[(long long)blockIdx.x * blocks + i];
         sum += sums[(long long)blockIdx.x * blocks + i];
     }
-    product = over_block(shared, product);
-    sum = over_block(shared, sum);
+    product = OneBlock().sum(product);
+    sum = OneBlock().sum(sum);
     if (threadIdx.x > 0) return;
     grad_weight[blockIdx.x] = product * scale(var, nullptr, blockIdx.x, eps);
     grad_bias[blockIdx.x] = sum;
 }
 
 // 3. channels_last: numbers -------------------------------------------------------------------------------------------
-// Against naive, which works a root and a division in float64 out for every number: a thread keeps four channels, and works
-// out what belongs to them once for several rows. It reads and writes 16 bytes at once. Arrays are (rows, C) in C order,
-// C a multiple of 4.
+// Against naive, which works a root in float64 out for every number: a thread keeps four channels, and works out what
+// belongs to them once for several rows. It reads and writes 16 bytes at once. Arrays are (rows, C) in C order, C a
+// multiple of 4.
 
 extern "C" __global__ void __launch_bounds__(128)
     batch_norm_channels_last(const real* __restrict__ x, const real* __restrict__ mean, const real* __restrict__ var,

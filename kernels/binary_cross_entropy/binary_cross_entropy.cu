@@ -3,7 +3,14 @@
 #include "minitl.cuh"
 #include "elementwise.cuh"
 
+// NaN stays. So the loss of what is no probability is NaN: one of its two logarithms is.
 __device__ __forceinline__ real at_least(real x, real lowest) { return x < lowest ? lowest : x; }
+
+// p (1 - p), its gradient's divisor; NaN of what is no probability.
+__device__ __forceinline__ real variance(real p, real least) {
+    real found = p * (1 - p);
+    return found < 0 ? real(NAN) : at_least(found, least);
+}
 
 extern "C" __global__ void binary_cross_entropy_naive(const real* __restrict__ p, const real* __restrict__ t,
                                                       const real* __restrict__ weight, real* __restrict__ losses,
@@ -27,6 +34,6 @@ extern "C" __global__ void binary_cross_entropy_grad_naive(const real* __restric
     if (!i.inside) return;
     real probability = p[at(ps, i)], scale = grad[at(grads, i)] / divisor;
     if (weight) scale *= weight[at(ws, i)];
-    real slope = (probability - t[at(ts, i)]) / at_least(probability * (1 - probability), least_variance);
+    real slope = (probability - t[at(ts, i)]) / variance(probability, least_variance);
     gx[at(gxs, i)] = slope * scale;
 }

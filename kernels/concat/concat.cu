@@ -1,16 +1,14 @@
 // Joining arrays along one axis: each array is copied to its place in y, in float32 or float64 (`real`).
 #include "minitl.cuh"
 #include "channels_last.cuh"
+#include "elementwise.cuh"
 
 // 1. naive ------------------------------------------------------------------------------------------------------------
-// One thread a number of x (sizes N, C, H, W, whatever the axes mean), which goes to y + offset. Any strides.
+// One thread a number of x, which goes to y + offset. Any strides.
 
-extern "C" __global__ void concat_naive(const real* __restrict__ x, real* __restrict__ y, int N, int C, int H, int W,
-                                        Strides4 xs, Strides4 ys, long long offset) {
-    long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x, plane = (long long)H * W;
-    if (i >= plane * N * C) return;
-    int w = i % W, h = i / W % H, c = i / plane % C, n = i / plane / C;
-    y[offset + at(ys, n, c, h, w)] = x[at(xs, n, c, h, w)];
+extern "C" __global__ void concat_naive(const real* __restrict__ x, real* __restrict__ y, Shape4 shape, Strides4 xs,
+                                        Strides4 ys, long long offset) {
+    one_by_one(x, y + offset, shape, xs, ys, [](real value) { return value; });
 }
 
 // 2. rows -------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import itertools
 import math
 
 from ..cuda import ceil_div, contiguous, empty, pixels, source, strides
+from ..cuda.structs import shape4
 
 SOURCE = source(__file__, "concat.cu")
 BLOCK = 128
@@ -35,27 +36,47 @@ def naive(xs, axis):
             x4 = _four(x, axis)
             SOURCE.launch(
                 "concat_naive", ceil_div(x.size, BLOCK), BLOCK,
-                x4, y, *x4.shape, strides(x4), strides(_four(y, axis)), start * step, real=y.dtype,
+                x4, y, shape4(x4.shape), strides(x4), strides(_four(y, axis)), start * step, real=y.dtype,
             )  # fmt: skip
     return y
 
 
+def _channels_last(xs):
+    return xs[0].ndim == 4 and all(x.transpose(LAST).flags.c_contiguous for x in xs)
+
+
+def _pieces(xs, axis):
+    """Of arrays in C order: the rows of all, a row of the result, and of each array (a row, where it begins, fours)."""
+    shape, starts = _joined(xs, axis)
+    inner = math.prod(shape[axis + 1 :])
+    pitch, pieces = shape[axis] * inner, []
+    for x, start in zip(xs, starts, strict=True):
+        columns, offset = x.shape[axis] * inner, start * inner
+        pieces.append((columns, offset, not (columns % 4 or pitch % 4 or offset % 4)))
+    return math.prod(shape[:axis]), pitch, pieces
+
+
+def rows_serves(xs, axis):
+    """Why `rows` cannot take a call, or None."""
+    axis %= xs[0].ndim
+    last = _channels_last(xs)
+    given = tuple(x.transpose(LAST) for x in xs) if last else xs
+    _, _, pieces = _pieces(given, LAST.index(axis) if last else axis)
+    return pixels.too_long(max(columns // 4 if fours else columns for columns, _, fours in pieces))
+
+
 def rows(xs, axis):
     axis %= xs[0].ndim
-    if xs[0].ndim == 4 and all(x.transpose(LAST).flags.c_contiguous for x in xs):
+    if _channels_last(xs):
         return _rows(tuple(x.transpose(LAST) for x in xs), LAST.index(axis)).transpose(FIRST)
     return _rows(tuple(contiguous(x) for x in xs), axis)
 
 
 def _rows(xs, axis):
     """Joins arrays in C order."""
-    shape, starts = _joined(xs, axis)
-    y = empty(shape, xs[0].dtype, like=xs[0])
-    count, inner = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
-    pitch = shape[axis] * inner
-    for x, start in zip(xs, starts, strict=True):
-        columns, offset = x.shape[axis] * inner, start * inner
-        fours = not (columns % 4 or pitch % 4 or offset % 4)
+    y = empty(_joined(xs, axis)[0], xs[0].dtype, like=xs[0])
+    count, pitch, pieces = _pieces(xs, axis)
+    for x, (columns, offset, fours) in zip(xs, pieces, strict=True):
         blocks, threads, across = pixels.walk(count, columns // 4 if fours else columns, BLOCK)
         SOURCE.launch("concat_rows", blocks, threads, x, y, count, columns, pitch, offset, fours, across, real=y.dtype)
     return y

@@ -139,6 +139,18 @@ def conv2d_grad_weight_naive(grad, x, gw, stride, padding, dilation, replicate):
 # ---- Tiles: each of the three is a product of matrices, gathered on the way into shared memory ----------------
 
 
+@device
+def tile_of_block(columns, rows):
+    """(first column, first row, group) of the tile that this block computes, tiles being counted along the rows.
+
+    The grid has one axis for all of them: a GPU's others end at 65535.
+    """
+    across = (columns + TILE - 1) // TILE
+    down = (rows + TILE - 1) // TILE
+    row = cuda.blockIdx.x // across
+    return cuda.blockIdx.x % across * TILE, row % down * TILE, row // down
+
+
 @kernel(writes=["y"])
 def conv2d_tiled(x, w, b, y, stride, padding, dilation, replicate, relu):
     """y as filters times windows, a group at a time: (O / groups, K) times (K, N P Q), with K = C / groups * R * S.
@@ -150,13 +162,13 @@ def conv2d_tiled(x, w, b, y, stride, padding, dilation, replicate, relu):
     x_tile = cuda.shared.array((TILE, TILE), x.dtype)  # k, output pixel
     tx = cuda.threadIdx.x
     ty = cuda.threadIdx.y
-    group = cuda.blockIdx.z
     channels = w.shape[1]
     filters = y.shape[1] // (x.shape[1] // channels)
     depth = channels * w.shape[2] * w.shape[3]
-    row = cuda.blockIdx.y * TILE + ty
+    first, row, group = tile_of_block(y.shape[0] * y.shape[2] * y.shape[3], filters)
+    row += ty
     o = group * filters + row
-    n, p, q = split(cuda.blockIdx.x * TILE + tx, y.shape[2], y.shape[3])
+    n, p, q = split(first + tx, y.shape[2], y.shape[3])
     total = x.dtype.type(0)
     for start in range(0, depth, TILE):
         # This thread fetches number k = start + tx of filter o,
@@ -193,12 +205,12 @@ def conv2d_grad_input_tiled(grad, w, gx, stride, padding, dilation, replicate):
     grad_tile = cuda.shared.array((TILE, TILE), grad.dtype)  # k, input pixel
     tx = cuda.threadIdx.x
     ty = cuda.threadIdx.y
-    group = cuda.blockIdx.z
     channels = w.shape[1]
     filters = grad.shape[1] // (gx.shape[1] // channels)
     depth = filters * w.shape[2] * w.shape[3]
-    c = cuda.blockIdx.y * TILE + ty
-    n, h, v = split(cuda.blockIdx.x * TILE + tx, gx.shape[2], gx.shape[3])
+    first, c, group = tile_of_block(gx.shape[0] * gx.shape[2] * gx.shape[3], channels)
+    c += ty
+    n, h, v = split(first + tx, gx.shape[2], gx.shape[3])
     total = grad.dtype.type(0)
     for start in range(0, depth, TILE):
         value = grad.dtype.type(0)
@@ -232,13 +244,13 @@ def conv2d_grad_weight_tiled(grad, x, gw, stride, padding, dilation, replicate):
     x_tile = cuda.shared.array((TILE, TILE), x.dtype)  # output pixel, tap
     tx = cuda.threadIdx.x
     ty = cuda.threadIdx.y
-    group = cuda.blockIdx.z
     channels = gw.shape[1]
     filters = gw.shape[0] // (x.shape[1] // channels)
     depth = x.shape[0] * grad.shape[2] * grad.shape[3]
-    row = cuda.blockIdx.y * TILE + ty
+    first, row, group = tile_of_block(channels * gw.shape[2] * gw.shape[3], filters)
+    row += ty
     o = group * filters + row
-    c, r, s = split(cuda.blockIdx.x * TILE + tx, gw.shape[2], gw.shape[3])
+    c, r, s = split(first + tx, gw.shape[2], gw.shape[3])
     total = x.dtype.type(0)
     for start in range(0, depth, TILE):
         value = x.dtype.type(0)
@@ -285,7 +297,7 @@ def _windows(g):
 
 def _tiles(columns, rows, groups):
     """The grid of a tiled product, and its block."""
-    return (ceil_div(columns, TILE), ceil_div(rows, TILE), groups), (TILE, TILE)
+    return ceil_div(columns, TILE) * ceil_div(rows, TILE) * groups, (TILE, TILE)
 
 
 def _bias(b, like):

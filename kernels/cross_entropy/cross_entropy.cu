@@ -9,10 +9,19 @@
 
 __device__ __forceinline__ real weight_of(const real* v, int i) { return v ? v[i] : 1; }
 
-// A row's label, or -1 where the row does not count. Labels are checked before; none leads out of an array even so.
+// In place of a label: the row does not count; it cannot be counted, and its loss and gradient are NaN.
+const int IGNORED = -1, IMPOSSIBLE = -2;
+
+// A row's label. On a GPU nobody has looked at it before: one that is no class leads to NaN, not out of an array.
 __device__ __forceinline__ int label_of(const long long* labels, long long row, long long ignored, int n) {
     long long label = labels[row];
-    return label == ignored || label < 0 || label >= n ? -1 : int(label);
+    if (label == ignored) return IGNORED;
+    return label < 0 || label >= n ? IMPOSSIBLE : int(label);
+}
+
+// How much a row counts in the mean.
+__device__ __forceinline__ real weight_of_row(const real* v, int label) {
+    return label >= 0 ? weight_of(v, label) : label == IGNORED ? real(0) : real(NAN);
 }
 
 // The row's log_p; the loss comes back. Nothing that does not count is multiplied, or 0 times inf would be NaN.
@@ -59,12 +68,11 @@ template <class Team>
 __device__ __forceinline__ void forward(const real* logits, const long long* labels, const real* shares, const real* v,
                                         real* log_p, real* losses, real* row_weights, long long row, int n,
                                         long long inner, long long ignored, real of_label, real of_each, Team team) {
-    int label = labels ? label_of(labels, row, ignored, n) : -1;
+    int label = labels ? label_of(labels, row, ignored, n) : IGNORED;
     real loss = cross_entropy(logits, shares, v, log_p, row_of(row, n, inner), n, label, of_label, of_each, team);
     if (team.rank() > 0) return;
-    bool counts = shares || label >= 0;
-    losses[row] = counts ? loss : 0;
-    if (row_weights) row_weights[row] = shares ? 1 : counts ? weight_of(v, label) : 0;
+    losses[row] = shares || label >= 0 ? loss : label == IGNORED ? real(0) : real(NAN);
+    if (row_weights) row_weights[row] = shares ? real(1) : weight_of_row(v, label);
 }
 
 // One row backward. grad: one for all rows, or `each`. It is divided by `total`, where there is one, or `divisor`.
@@ -73,8 +81,8 @@ __device__ __forceinline__ void backward(const real* grad, const real* total, co
                                          const real* shares, const real* v, real* gx, long long row, int n,
                                          long long inner, long long ignored, real of_label, real of_each, real divisor,
                                          int each, Team team) {
-    int label = labels ? label_of(labels, row, ignored, n) : -1;
-    real scale = 0;
+    int label = labels ? label_of(labels, row, ignored, n) : IGNORED;
+    real scale = label == IMPOSSIBLE ? real(NAN) : real(0);
     if (shares || label >= 0) {
         scale = grad[each ? row : 0];
         if (total) divisor = total[0] == 0 ? real(NAN) : total[0];
@@ -88,8 +96,7 @@ extern "C" __global__ void cross_entropy_weights(const long long* __restrict__ l
                                                  real* __restrict__ row_weights, long long rows, int n, long long ignored) {
     long long row = row_of_thread();
     if (row >= rows) return;
-    int label = label_of(labels, row, ignored, n);
-    row_weights[row] = label < 0 ? 0 : weight_of(v, label);
+    row_weights[row] = weight_of_row(v, label_of(labels, row, ignored, n));
 }
 
 // 1. naive ------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,13 @@ from ..cuda.rows import BLOCK, Rows
 from ..cuda.total import reduced, total
 
 SOURCE = source(__file__, "cross_entropy.cu")
-MOST = 2**63 - 1
+NO_LABEL = -(2**63)  # what no label is in earnest
+
+
+def _as_int64(label, dtype):
+    """What a label of `dtype` becomes in the kernels' int64, where uint64 wraps; NO_LABEL for one it cannot hold."""
+    low, high = (0, 2 ** (8 * dtype.itemsize)) if dtype.kind == "u" else (-(2**63), 2**63)
+    return (label + 2**63) % 2**64 - 2**63 if low <= label < high else NO_LABEL
 
 
 class _Targets:
@@ -20,8 +26,7 @@ class _Targets:
         self.labels = None if soft else contiguous(labels).astype("int64", copy=False)
         self.shares = rows.given(labels) if soft else None
         self.weight = None if class_weight is None else contiguous(class_weight)
-        # No label is so large; what becomes negative as int64 is no class and does not count, as it should.
-        self.ignored = min(max(int(ignore_index), -MOST), MOST)
+        self.ignored = NO_LABEL if soft else _as_int64(int(ignore_index), labels.dtype)
         self.numbers = self.ignored, 1 - label_smoothing, label_smoothing / rows.n
 
     def row_weights(self, rows, like):

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .arrays import ceil_div, empty
-from .source import Source
+from .source import Source, source
 
+PARTS = source(__file__, "parts.cu")
 DEPTH = 16  # of a stage, as in gemm.cuh
 PRECISIONS = {"tf32x3": "TF32x3", "tf32": "TF32", "bfloat16": "BF16"}  # names here and in precision.cuh
 BLOCKS = 264  # that keep a large GPU busy: two on each of an H100's 132 multiprocessors
@@ -80,6 +81,11 @@ class Plan:
         grid = (ceil_div(self.m, self.shape.m), ceil_div(self.n, self.shape.n), self.groups * self.parts)
         defines = self.shape.defines(precision)
         source.launch(kernel, grid, self.shape.threads, *arguments, shared=self.shape.shared, defines=defines)
+
+    def sum_up(self, parts: Any, bias: Any, to: Any, relu: bool = False) -> None:
+        """`to` = the sum of its parts in their order, and of the bias (None or one number for each of axis 1)."""
+        arguments = (parts, bias, to, self.parts, to.size, to.shape[1], relu)
+        PARTS.launch("sum_parts", ceil_div(to.size, EACH), EACH, *arguments)
 
     def launch_each(self, source: Source, kernel: str, precision: str, size: int, *arguments: Any) -> None:
         """Runs a kernel of the same source with a thread for each of `size` elements."""

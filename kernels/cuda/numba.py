@@ -40,6 +40,8 @@ def device(function: Function) -> Function:
 
 def kernel(writes: Iterable[str]) -> Callable[[Function], Kernel]:
     """Makes a kernel of a function. writes: the parameters that it may write to; all other arrays are only read."""
+    if callable(writes):
+        raise ArgumentError(f"{writes.__name__}: say what it may write to: @kernel(writes=[...])")
     return lambda function: Kernel(function, writes)
 
 

@@ -6,11 +6,17 @@ from .arrays import ceil_div
 
 CHANNELS = 4  # a thread
 RUN = 8  # rows that a thread of a Walk takes at most
+MOST_GROUPS = 2**31 - 2**10  # of a row that is walked: they, and the threads behind the last one, are counted in an int
 
 
 def refusal(channels: int) -> str | None:
     """Why such a kernel cannot take arrays of so many channels, or None."""
     return f"takes channels by fours; {channels} is no multiple" if channels % CHANNELS else None
+
+
+def too_long(groups: int) -> str | None:
+    """Why a Walk cannot take rows of so many groups, or None."""
+    return f"rows of {groups} pieces are longer than it counts ({MOST_GROUPS})" if groups > MOST_GROUPS else None
 
 
 def blocks(shape: tuple[int, ...], threads: int) -> int:

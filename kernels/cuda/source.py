@@ -141,8 +141,9 @@ def source(beside: str | os.PathLike[str], name: str) -> Source:
 
 
 def _size(kernel: str, name: str, size: Size) -> tuple[int, int, int]:
-    given = (size,) if isinstance(size, (int, np.integer)) else tuple(size)
-    x, y, z = (int(n) for n in (*given, 1, 1)[:3])
+    given = tuple(size) if isinstance(size, (tuple, list)) else (size,)
+    whole = given and all(isinstance(n, (int, np.integer)) for n in given)
+    x, y, z = (int(n) for n in (*given, 1, 1)[:3]) if whole else (-1, 1, 1)
     if min(x, y, z) < (name == "block") or len(given) > 3 or (name == "block" and (x * y * z > 1024 or z > 64)):
         limit = "1 to 1024 threads in all, at most 64 along z" if name == "block" else "numbers of blocks"
         raise ArgumentError(f"{kernel}: {name} must be one to three numbers, {limit}; got {size!r}")

@@ -40,7 +40,7 @@ extern "C" __global__ void dropout_vector(const real* __restrict__ x, real* __re
     unsigned lanes[4] = {numbers.x, numbers.y, numbers.z, numbers.w};
     if (per_row % 4 == 0) {
         real v[4];
-        load_four(v, x + first);
+        load4(v, x + first, aligned16(x));
 #pragma unroll
         for (int e = 0; e < 4; ++e) v[e] = lanes[e] < threshold ? 0 : v[e] * scale;
         store4(y + first, v);

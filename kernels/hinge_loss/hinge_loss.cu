@@ -15,6 +15,9 @@ __device__ __forceinline__ double factor_of(const real* v, long long label, int 
     return (v ? double(v[label]) : 1.0) / n;
 }
 
+// Whether a label is a class. On a GPU nobody has looked at it before: loss and gradient of a row without one are NaN.
+__device__ __forceinline__ bool is_class(long long label, int n) { return label >= 0 && label < n; }
+
 // naive: one thread a row. There are as few rows as pictures, and as few numbers in each as classes.
 
 extern "C" __global__ void hinge_loss_naive(const real* __restrict__ scores, const long long* __restrict__ labels,
@@ -22,6 +25,10 @@ extern "C" __global__ void hinge_loss_naive(const real* __restrict__ scores, con
                                             double margin, int p) {
     long long r = row_of_thread();
     if (r >= rows) return;
+    if (!is_class(labels[r], n)) {
+        losses[r] = NAN;
+        return;
+    }
     const real* row = scores + r * n;
     int label = labels[r];
     double sum = 0;
@@ -39,6 +46,10 @@ extern "C" __global__ void hinge_loss_grad_naive(const real* __restrict__ grad, 
                                                  double divisor, int each) {
     long long r = row_of_thread();
     if (r >= rows) return;
+    if (!is_class(labels[r], n)) {
+        for (int k = 0; k < n; ++k) gx[r * n + k] = NAN;
+        return;
+    }
     const real* row = scores + r * n;
     int label = labels[r];
     double scale = grad[each ? r : 0] / divisor * factor_of(v, label, n), sum = 0;

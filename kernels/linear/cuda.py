@@ -18,7 +18,7 @@ def _product(left: Any, right: Any, bias: Any, tiled: bool):
     to = empty((m, n), left.dtype, like=left)
     steps = [step // array.itemsize for array in (left, right) for step in array.strides]
     if tiled:
-        launch = partial(LINEAR.launch, "linear_tiled", (ceil_div(m, TILE), ceil_div(n, TILE)), (TILE, TILE))
+        launch = partial(LINEAR.launch, "linear_tiled", ceil_div(m, TILE) * ceil_div(n, TILE), (TILE, TILE))
     else:
         launch = partial(LINEAR.launch, "linear_naive", ceil_div(m * n, THREADS), THREADS)
     launch(left, right, bias, to, m, n, k, *steps, real=left.dtype)

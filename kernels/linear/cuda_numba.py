@@ -43,8 +43,9 @@ def product_tiled(a, b, bias, y):
     b_tile = cuda.shared.array((TILE, TILE), y.dtype)
     tx = cuda.threadIdx.x
     ty = cuda.threadIdx.y
-    row = cuda.blockIdx.y * TILE + ty
-    column = cuda.blockIdx.x * TILE + tx
+    across = (y.shape[1] + TILE - 1) // TILE  # tiles; all of them lie along x, since a grid's other axes end at 65535
+    row = cuda.blockIdx.x // across * TILE + ty
+    column = cuda.blockIdx.x % across * TILE + tx
     zero = y.dtype.type(0)
     total = zero
     for start in range(0, a.shape[1], TILE):
@@ -83,8 +84,8 @@ def _naive(a, b, bias):
 
 def _tiled(a, b, bias):
     y = empty((a.shape[0], b.shape[1]), a.dtype, like=a)
-    grid = (ceil_div(y.shape[1], TILE), ceil_div(y.shape[0], TILE))
-    product_tiled.launch(grid, (TILE, TILE), a, b, _or_none(bias, a), y)
+    blocks = ceil_div(y.shape[1], TILE) * ceil_div(y.shape[0], TILE)
+    product_tiled.launch(blocks, (TILE, TILE), a, b, _or_none(bias, a), y)
     return y
 
 

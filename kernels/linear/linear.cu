@@ -1,4 +1,5 @@
-// The dense layer on CUDA cores, for float32 and float64: y = x w^T + b and its gradients.
+// The dense layer on CUDA cores: a ladder of two kernels, in float32 or float64 (`real`), for y = x w^T + b and its
+// gradients. The next step up it is tensor_cores.cu.
 //
 // All three products have the form  to (M, N) = sum over k of left (M, K) * right (K, N); only the steps from one element
 // to the next differ, so each kernel takes those of its operands: left_m, left_k, right_k, right_n, in elements.
@@ -8,8 +9,10 @@
 #define TILE 16
 #endif
 
-// One thread per result. Neighbouring threads have neighbouring columns, so stores and the loads of `right` are together
-// where right_n is 1; still, every number is fetched from memory once for each result that it counts in.
+// 1. naive ------------------------------------------------------------------------------------------------------------
+// The definition: one thread a result. Neighbouring threads have neighbouring columns, so stores and the loads of `right`
+// are together where right_n is 1; still, every number is fetched from memory once for each result that it counts in.
+
 extern "C" __global__ void linear_naive(const real* __restrict__ left, const real* __restrict__ right,
                                         const real* __restrict__ bias, real* __restrict__ to, int M, int N, int K,
                                         long long left_m, long long left_k, long long right_k, long long right_n) {
@@ -21,16 +24,21 @@ extern "C" __global__ void linear_naive(const real* __restrict__ left, const rea
     to[i] = bias ? sum + bias[n] : sum;
 }
 
-// A block computes TILE x TILE results. Its threads fetch a tile of either operand into shared memory together, and each
-// number is then used TILE times: a sixteenth of the traffic. Threads that fetch neighbours in memory are neighbours too,
-// whichever way the operand lies (hence the exchange of x and y), and a column more keeps them off one bank.
+// 2. tiled ------------------------------------------------------------------------------------------------------------
+// Against naive: a block computes TILE x TILE results. Its threads fetch a tile of either operand into shared memory
+// together, and each number is then used TILE times: a sixteenth of the traffic. Threads that fetch neighbours in memory
+// are neighbours too, whichever way the operand lies (hence the exchange of x and y), and a column more keeps them off
+// one bank.
+
+// Grid: tiles of rows, then of columns, the first fastest, all along one axis: the others end at 65535.
 extern "C" __global__ void linear_tiled(const real* __restrict__ left, const real* __restrict__ right,
                                         const real* __restrict__ bias, real* __restrict__ to, int M, int N, int K,
                                         long long left_m, long long left_k, long long right_k, long long right_n) {
     SHARED(real, a, [TILE][TILE + 1]);  // [m][k]
     SHARED(real, b, [TILE][TILE + 1]);  // [k][n]
     int x = threadIdx.x, y = threadIdx.y;
-    int first_m = blockIdx.x * TILE, first_n = blockIdx.y * TILE;
+    unsigned down = (M - 1) / TILE + 1;
+    int first_m = blockIdx.x % down * TILE, first_n = blockIdx.x / down * TILE;
     int a_m = left_k == 1 ? y : x, a_k = left_k == 1 ? x : y;
     int b_k = right_n == 1 ? y : x, b_n = right_n == 1 ? x : y;
     int m = first_m + y, n = first_n + x;
@@ -47,8 +55,10 @@ extern "C" __global__ void linear_tiled(const real* __restrict__ left, const rea
     if (m < M && n < N) to[(long long)m * N + n] = bias ? sum + bias[n] : sum;
 }
 
+// Gradient of the bias ------------------------------------------------------------------------------------------------
 // gb (O) = the sums of the columns of grad (N, O). A block of 32 x 8 threads takes 32 columns: each thread every eighth row,
 // so that a warp reads 128 bytes in a row; then the first row of threads adds the eight sums of its column, in order.
+
 extern "C" __global__ void linear_grad_bias(const real* __restrict__ grad, real* __restrict__ gb, int N, int O) {
     SHARED(real, sums, [8][32]);
     int o = blockIdx.x * 32 + threadIdx.x;

@@ -1,6 +1,6 @@
 // The dense layer on tensor cores. Each kernel is one matrix product of gemm.cuh; they differ in how the operands lie in
 // memory. Grid: blocks of rows, blocks of columns, parts of the depth. With several parts (split-K: small layers would
-// leave most of the GPU idle) `to` has room for all of them, one after the other, and linear_sum_parts adds them up.
+// leave most of the GPU idle) `to` has room for all of them, one after the other, and ../cuda/parts.cu adds them up.
 #include "minitl.cuh"
 #include "gemm.cuh"
 
@@ -42,13 +42,4 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
     linear_grad_weight(const float* __restrict__ grad, const float* __restrict__ x, float* __restrict__ to, int N,
                        int I, int O) {
     multiply<AcrossDepth<TILE_M, DEPTH>, AcrossDepth<TILE_N, DEPTH>>(across(grad, N, O), across(x, N, I), nullptr, to);
-}
-
-// to (rows, columns) = the sum of the parts, and the bias of each column where there is one. A thread per element.
-extern "C" __global__ void linear_sum_parts(const float* __restrict__ parts, const float* __restrict__ bias,
-                                            float* __restrict__ to, int count, long long size, int columns) {
-    long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= size) return;
-    float sum = sum_of_parts(parts, count, size, i);
-    to[i] = bias ? sum + bias[i % columns] : sum;
 }

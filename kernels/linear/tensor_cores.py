@@ -21,9 +21,7 @@ def _product(kernel: str, left: Any, right: Any, bias: Any, sizes: tuple[int, in
     biases = (bias,) if depth == "I" else ()
     plan.launch(PRODUCTS, kernel, precision, contiguous(left), contiguous(right), *biases, target, *sizes)
     if target is not to:
-        plan.launch_each(
-            PRODUCTS, "linear_sum_parts", precision, to.size, target, bias, to, plan.parts, to.size, to.shape[1]
-        )
+        plan.sum_up(target, bias, to)
     return to
 
 

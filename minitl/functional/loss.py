@@ -13,6 +13,7 @@ from ..kernels import binary_cross_entropy as binary_kernel
 from ..kernels import binary_cross_entropy_with_logits as logits_kernel
 from ..kernels import cross_entropy as cross_entropy_kernel
 from ..kernels import hinge_loss as hinge_kernel
+from ..kernels.registry import KernelSpec, dummy
 from ..tensor import Tensor
 from .apply import apply, as_tensor, asarray
 
@@ -74,8 +75,8 @@ class BinaryCrossEntropyWithLogits(Function):
         return logits_kernel.grad_input(grad, *ctx.saved)
 
 
-def _given(op: str, name: str, values: Any, like: Tensor, dtype: Any = None) -> Any:
-    """The values of an argument that a loss has no gradient for, or None, on the device of `like`; a copy.
+def _given(op: str, name: str, values: Any, dtype: Any) -> Any:
+    """The values of an argument that a loss has no gradient for, or None; a copy. dtype: None for their own.
 
     Raises ArgumentError for what are no numbers, and for a Tensor that requires a gradient, which it would never get.
     """
@@ -85,10 +86,21 @@ def _given(op: str, name: str, values: Any, like: Tensor, dtype: Any = None) -> 
         raise ArgumentError(f"{op}: {name} gets no gradient, but requires one; pass {name}.detach()")
     try:
         values = asarray(values)
-        copied = values.astype(dtype or values.dtype) if device.on_gpu(values) else np.array(values, dtype)
-        return device.beside(copied, like.data)
+        return values.astype(dtype or values.dtype) if device.on_gpu(values) else np.array(values, dtype)
     except (TypeError, ValueError):
         raise ArgumentError(f"{op}: {name} must be an array of numbers; got {values!r}") from None
+
+
+def _beside(spec: KernelSpec, x: Tensor, **arguments: Any) -> dict[str, Any]:
+    """The arguments of a loss of x, on its device.
+
+    What comes from the host is checked before it goes there. What lives there already is not looked at: the host would
+    wait for it in every step, and could not while work is captured in a graph.
+    """
+    if device.on_gpu(x.data):
+        there = {name: dummy(a.shape, a.dtype) for name, a in arguments.items() if device.on_gpu(a)}
+        spec.check(dummy(x.shape, x.dtype), **{**arguments, **there})
+    return {name: device.beside(a, x.data) if device.is_array(a) else a for name, a in arguments.items()}
 
 
 def cross_entropy(
@@ -106,24 +118,27 @@ def cross_entropy(
     or None. label_smoothing: from 0 to 1, the share given to all classes alike. ignore_index: a label whose rows count
     for nothing. reduction: "mean", weighted by class_weight, over the rows that count (NaN if there are none; over all
     rows, unweighted, for probabilities); "sum"; or "none" for a loss of labels' shape, rather than a scalar. Raises
-    ShapeError for a label outside the classes, naming it; ArgumentError for an option outside its domain.
+    ShapeError for a label outside the classes, naming it; ArgumentError for an option outside its domain. Labels that
+    are on a device are not looked at, so that nobody waits for it: of one outside the classes, loss and gradient are
+    NaN.
     """
     op, logits = "cross_entropy", as_tensor(logits)
-    labels = _given(op, "labels", labels, logits)
+    labels = _given(op, "labels", labels, None)
     if labels.dtype.kind == "f" and labels.ndim == logits.ndim:
         labels = labels.astype(logits.dtype)  # probabilities, in whatever dtype they came
     single = logits.ndim == 1
     if single:
         logits, labels = logits.reshape(1, -1), labels[None]
-    loss = apply(
-        CrossEntropy,
+    given = _beside(
+        cross_entropy_kernel.forward,
         logits,
         labels=labels,
-        class_weight=_given(op, "class_weight", class_weight, logits, logits.dtype),
+        class_weight=_given(op, "class_weight", class_weight, logits.dtype),
         label_smoothing=label_smoothing,
         ignore_index=ignore_index,
         reduction=reduction,
     )
+    loss = apply(CrossEntropy, logits, **given)
     return loss.reshape(()) if single else loss
 
 
@@ -140,19 +155,20 @@ def hinge_loss(
     Of a row with label y: class_weight[y] / K times the sum over the other classes k of max(0, margin - scores[y] +
     scores[k])^p. scores: (N, K). labels: (N,) integers from 0 to K - 1. p: 1 or 2. class_weight: (K,) numbers or None.
     reduction: "mean" over the N rows, "sum", or "none" for the losses (N,). Source: Weston & Watkins, "Support Vector
-    Machines for Multi-Class Pattern Recognition" (1999). Raises ShapeError for a label outside the classes, naming it;
-    ArgumentError for an option outside its domain.
+    Machines for Multi-Class Pattern Recognition" (1999). Raises ShapeError for a label outside the classes, naming it
+    (one on a device makes loss and gradient NaN, as cross_entropy's); ArgumentError for an option outside its domain.
     """
     op, scores = "hinge_loss", as_tensor(scores)
-    return apply(
-        HingeLoss,
+    given = _beside(
+        hinge_kernel.forward,
         scores,
-        labels=_given(op, "labels", labels, scores),
+        labels=_given(op, "labels", labels, None),
         margin=margin,
         p=p,
-        class_weight=_given(op, "class_weight", class_weight, scores, scores.dtype),
+        class_weight=_given(op, "class_weight", class_weight, scores.dtype),
         reduction=reduction,
     )
+    return apply(HingeLoss, scores, **given)
 
 
 def binary_cross_entropy(probabilities: Tensor, targets: Any, weight: Any = None, reduction: str = "mean") -> Tensor:
@@ -160,17 +176,19 @@ def binary_cross_entropy(probabilities: Tensor, targets: Any, weight: Any = None
 
     probabilities: any shape, from 0 to 1; targets: the same. Logarithms are no lower than -100, so the loss is finite.
     weight: None or numbers that broadcast to that shape. reduction: "mean" over all elements, "sum", or "none" for a
-    loss of that shape. Raises ShapeError for shapes that do not fit, ArgumentError for numbers outside their domain.
-    From logits, use binary_cross_entropy_with_logits, which keeps more digits.
+    loss of that shape. Raises ShapeError for shapes that do not fit, ArgumentError for numbers outside their domain (on
+    a device they are not looked at; what is no probability has the loss and gradient NaN). From logits, use
+    binary_cross_entropy_with_logits, which keeps more digits.
     """
     op, probabilities = "binary_cross_entropy", as_tensor(probabilities)
-    return apply(
-        BinaryCrossEntropy,
+    given = _beside(
+        binary_kernel.forward,
         probabilities,
-        targets=_given(op, "targets", targets, probabilities, probabilities.dtype),
-        weight=_given(op, "weight", weight, probabilities, probabilities.dtype),
+        targets=_given(op, "targets", targets, probabilities.dtype),
+        weight=_given(op, "weight", weight, probabilities.dtype),
         reduction=reduction,
     )
+    return apply(BinaryCrossEntropy, probabilities, **given)
 
 
 def binary_cross_entropy_with_logits(
@@ -181,14 +199,15 @@ def binary_cross_entropy_with_logits(
     logits: any shape; targets: the same, from 0 to 1. weight, pos_weight: None or numbers that broadcast to that shape;
     pos_weight multiplies what a positive target adds to the loss: more than 1 favours recall, less favours precision.
     reduction: "mean" over all elements, "sum", or "none" for a loss of that shape. Raises ShapeError for shapes that do
-    not fit, ArgumentError for numbers outside their domain.
+    not fit, ArgumentError for numbers outside their domain (those on a device are not looked at).
     """
     op, logits = "binary_cross_entropy_with_logits", as_tensor(logits)
-    return apply(
-        BinaryCrossEntropyWithLogits,
+    given = _beside(
+        logits_kernel.forward,
         logits,
-        targets=_given(op, "targets", targets, logits, logits.dtype),
-        weight=_given(op, "weight", weight, logits, logits.dtype),
-        pos_weight=_given(op, "pos_weight", pos_weight, logits, logits.dtype),
+        targets=_given(op, "targets", targets, logits.dtype),
+        weight=_given(op, "weight", weight, logits.dtype),
+        pos_weight=_given(op, "pos_weight", pos_weight, logits.dtype),
         reduction=reduction,
     )
+    return apply(BinaryCrossEntropyWithLogits, logits, **given)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from .. import optim
+from .. import device, optim
 from ..data import Dataset, FrozenValues, Item
 from ..data.features import scores_node
 from ..data.sampling import order
@@ -32,7 +32,7 @@ FLAT_SHARE = 0.01
 MOST_LOST = (10, 0.1)  # pictures, and their share: as long as no more go missing, training goes on without them
 
 Batch = tuple[list[Item], Any]  # values: an array, or a Tensor on a GPU
-Loss = Callable[[list[Item], Any, int], tuple[Any, np.ndarray]]
+Loss = Callable[[list[Item], Any, int], tuple[Any, Any]]
 
 
 class Loop:
@@ -59,7 +59,7 @@ class Loop:
         self.steps = settings.steps(len(data.train))  # of an epoch in which every picture can be read
         self._lost = len(values.skipped)
         self._whole = True  # whether all is as between two steps, and so can be gone on from
-        self._norm: float | None = None
+        self._norm: Any = None  # of the last step's gradient; on a device, a number there
         self._written = 0
         self._shown = progress
 
@@ -127,24 +127,31 @@ class Loop:
         return self.training.schedule.rate(progress.lr, progress.epoch - 1 + steps / self.steps)
 
     def _step(self, group: list[Batch], epoch: int) -> None:
-        """One update, by the mean gradient over the pictures of the group."""
+        """One update, by the mean gradient over the pictures of the group.
+
+        What the passes gave is read once all of them are queued: reading it waits for the device, which would then lie
+        idle while the host works out what comes next. It is read before the update, though, which overwrites the
+        weights: those that made a loss no number are still there to be looked through.
+        """
         training, progress = self.training, self.training.progress
         optimizer = training.optimizer
         optimizer.lr = self._rate(progress.steps)
-        weight = 0.0
+        weight, queued = 0.0, []
         for items, values in group:
             loss, logits = self._loss(items, values, epoch)
-            value = loss.item()
-            if not np.isfinite(value):
-                raise self._diverged(epoch, progress.steps + 1, value, (items, values))
             if self.settings.accumulate == 1:
                 loss.backward()
             else:  # the loss is a mean over the batch: weighted by what it was divided by, the sums add up
                 share = self._weight(items)
                 loss.backward(np.full(loss.shape, share, loss.dtype))
                 weight += share
+            queued.append((loss.detach(), logits))
+        for (items, values), (loss, logits) in zip(group, queued, strict=True):
+            value = loss.item()
+            if not np.isfinite(value):
+                raise self._diverged(epoch, progress.steps + 1, value, (items, values))
             progress.loss += value * len(items)
-            progress.right += sum(int(a) == item.label for a, item in zip(logits.argmax(1), items, strict=True))
+            progress.right += int((device.to_host(logits).argmax(1) == [item.label for item in items]).sum())
             progress.count += len(items)
         parameters = [p for p in training.net.parameters() if p.grad is not None]
         if weight:
@@ -171,7 +178,8 @@ class Loop:
         if batch is not None:
             where = trouble.origin(training.net, *batch, self.values.cut, scores_node(training.net))
         kept = training.best.epoch or training.history.best
-        return messages.diverged(epoch, step, training.optimizer.lr, loss, self._norm, where, kept)
+        norm = None if self._norm is None else float(self._norm)
+        return messages.diverged(epoch, step, training.optimizer.lr, loss, norm, where, kept)
 
     # Between two epochs
 

@@ -106,6 +106,7 @@ def _time_step(
     began = time.perf_counter()
     value, _ = loss([item for item, _ in pairs], np.stack([value for _, value in pairs]), 0)
     value.backward()
+    value.item()  # waits for what a device has been given to do
     step = (time.perf_counter() - began) / len(pairs)
     for name, array in before.items():
         net.named_buffers()[name].assign(array)

@@ -16,7 +16,6 @@ from .. import optim
 from ..data import Dataset, FrozenValues, Item, record
 from ..data.dataset import key
 from ..data.features import scores_node
-from ..device import to_host
 from ..errors import ArgumentError, DataError, MinitlError
 from ..nn.inference import positive
 from ..terminal import Unfailing
@@ -333,14 +332,17 @@ class Trainer:
         if self.run is not None:
             self.run.write_run(describe(self, epochs, begun))
 
-    def _loss(self, items: list[Item], values: np.ndarray, epoch: int) -> tuple[Any, np.ndarray]:
-        """(loss, logits) of one batch in training mode; random draws are keyed by (seed, epoch, picture)."""
+    def _loss(self, items: list[Item], values: np.ndarray, epoch: int) -> tuple[Any, Any]:
+        """(loss, logits) of one batch in training mode; random draws are keyed by (seed, epoch, picture).
+
+        The logits are an array on the network's device: reading them here would wait for it.
+        """
         settings = self._settings
         keys = np.array([key(settings.seed, epoch, item.name) for item in items], np.uint64)
         logits = self.net.run(values, after=self.values.cut, upto=scores_node(self.net), training=True, keys=keys)
         labels = np.array([item.label for item in items])
         loss = F.cross_entropy(logits, labels, settings.class_weight, settings.label_smoothing)
-        return loss, to_host(logits.data)
+        return loss, logits.data
 
     def _say(self, text: str) -> None:
         if self.progress:

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from ..nn import Network
 
 
-def gradient_norm(parameters: Iterable[Parameter]) -> float:
-    """The Euclidean norm of all gradients together."""
+def gradient_norm(parameters: Iterable[Parameter]) -> Any:
+    """The Euclidean norm of all gradients together; of those on a device a number there, which nobody waits for."""
     total = 0.0
     for p in parameters:
         if p.grad is not None:
             flat = p.grad.reshape(-1)
-            total += float(np.dot(flat, flat))
+            total = total + np.dot(flat, flat).astype(np.float64)
     return total**0.5
 
 

@@ -7,8 +7,11 @@ import minitl as tl
 from minitl import data, nn
 from minitl.errors import ArgumentError
 from minitl.images import Preprocessing
+from minitl.tensor import Tensor
 from minitl.train import Trainer, evaluate
 from minitl.train.loop import Loop
+
+from . import stand_in
 
 pytestmark = pytest.mark.filterwarnings("ignore:every validation picture")  # two epochs are few
 
@@ -147,3 +150,31 @@ def test_where_a_network_lies_is_where_it_trains():
     assert fitted(None, epochs=1, net=network().to("cuda")).net.device == "cuda:0"
     assert fitted("auto", epochs=1).net.device == "cuda:0"
     assert fitted("cpu", epochs=1, net=network().to("cuda")).net.device == "cpu"
+
+
+def test_a_step_waits_for_the_device_once_all_of_it_is_queued(pretended_gpu, monkeypatch):
+    """Loss and logits are read behind the last backward pass, never between the two passes, nor a number at a time."""
+    told, within = [], [False]
+    plain = Loop._step
+
+    def step(self, *arguments):
+        within[0] = True
+        told.append([])
+        plain(self, *arguments)
+        within[0] = False
+
+    def telling(word, function):
+        def told_of(self, *arguments, **options):
+            if within[0]:
+                told[-1].append(word)
+            return function(self, *arguments, **options)
+
+        return told_of
+
+    monkeypatch.setattr(Loop, "_step", step)
+    monkeypatch.setattr(Tensor, "backward", telling("backward", Tensor.backward))
+    for reads in ("__bool__", "__float__", "__int__", "item", "get"):
+        monkeypatch.setattr(stand_in.ndarray, reads, telling("wait", getattr(stand_in.ndarray, reads)))
+    fitted("cuda", epochs=1, accumulate=2, class_weight=[1, 2], label_smoothing=0.1)
+    assert told[0] == ["backward", "backward", *["wait"] * 4]  # a loss and the logits, of two batches
+    assert len(told) > 1

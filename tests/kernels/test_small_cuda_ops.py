@@ -106,12 +106,46 @@ def test_totals(count):
     )
 
 
-def test_no_label_leads_out_of_an_array():
-    """Labels are checked before a kernel runs; where a GPU's are not, a wrong one counts as ignored."""
-    call = {"logits": numbers(3, 4), "class_weight": np.ones(4, np.float32), "label_smoothing": 0.0}
-    call |= {"labels": np.array([7, -5, 2]), "ignore_index": -100, "reduction": "none"}
-    losses, _ = run("cross_entropy", "warp", **call)
-    assert losses[0] == losses[1] == 0 < losses[2]
+WRONG_LABELS = np.array([4, -5, 2, -100, 2**40])  # of 4 classes; -100 is ignored
+
+
+@pytest.mark.parametrize("weight", [None, np.ones(4, np.float32)])
+@pytest.mark.parametrize("version", ["naive", "warp", "block"])
+def test_an_impossible_label_is_nan_and_leads_out_of_no_array(version, weight):
+    """Nobody looks at labels on a GPU before a kernel does."""
+    options = {"labels": WRONG_LABELS, "class_weight": weight, "label_smoothing": 0.0, "ignore_index": -100}
+    losses, log_p = run("cross_entropy", version, logits=numbers(5, 4), reduction="none", **options)
+    assert np.isnan(losses).tolist() == [True, True, False, False, True]
+    assert losses[3] == 0 < losses[2]
+    given = {"log_probabilities": log_p, **options}
+    gx = run("cross_entropy.grad_input", version, grad=np.ones(5, np.float32), reduction="none", **given)
+    assert np.isnan(gx).all(axis=1).tolist() == np.isnan(gx).any(axis=1).tolist() == np.isnan(losses).tolist()
+    assert not gx[3].any()
+    mean, _ = run("cross_entropy", version, logits=numbers(5, 4), reduction="mean", **options)
+    assert np.isnan(mean)
+    gx = run("cross_entropy.grad_input", version, grad=np.array(1, np.float32), reduction="mean", **given)
+    assert np.isnan(gx[[0, 1, 4]]).all()
+
+
+@pytest.mark.parametrize("weight", [None, np.ones(4, np.float32)])
+def test_a_hinge_loss_of_an_impossible_label_is_nan(weight):
+    call = {"scores": numbers(5, 4), "labels": WRONG_LABELS, "margin": 1.0, "p": 1, "class_weight": weight}
+    losses = run("hinge_loss", "naive", reduction="none", **call)
+    gx = run("hinge_loss.grad_input", "naive", grad=np.ones(5, np.float32), reduction="none", **call)
+    wrong = [True, True, False, True, True]
+    assert np.isnan(losses).tolist() == np.isnan(gx).all(axis=1).tolist() == np.isnan(gx).any(axis=1).tolist() == wrong
+
+
+def test_an_ignored_label_that_no_label_can_be():
+    """Cut down to int64, it must not become another label: that of a wrong one, which is NaN."""
+    call = {"logits": numbers(1, 4), "class_weight": None, "label_smoothing": 0.0, "reduction": "none"}
+    wraps = np.array([2**64 - 100], np.uint64)
+    losses, _ = run("cross_entropy", "naive", labels=wraps, ignore_index=-100, **call)
+    assert np.isnan(losses).all()
+    losses, _ = run("cross_entropy", "naive", labels=np.array([2**63 - 1]), ignore_index=2**70, **call)
+    assert np.isnan(losses).all()
+    losses, _ = run("cross_entropy", "naive", labels=wraps, ignore_index=2**64 - 100, **call)
+    assert losses.tolist() == [0]
 
 
 def test_labels_of_every_integer_type():

@@ -67,3 +67,17 @@ def test_the_error_says_where_and_what(small, monkeypatch):
         ArgumentError, match=found + r"before was \d.*first to be no number: the numbers of fc1.weight\)"
     ):
         small.trainer().fit(3)
+
+
+def test_the_weights_that_made_the_loss_no_number_are_looked_through(small, monkeypatch):
+    """An update by a gradient that is no number would leave nothing but parameters that are none."""
+    plain = Loop._step
+
+    def step(self, group, epoch):
+        weight = self.training.net["fc1.weight"]
+        weight.assign(np.full(weight.shape, 3e38))
+        plain(self, group, epoch)
+
+    monkeypatch.setattr(Loop, "_step", step)
+    with pytest.raises(ArgumentError, match=r"first to be no number: the output of layer 'fc1'"):
+        small.trainer().fit(1)

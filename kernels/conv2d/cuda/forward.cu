@@ -5,13 +5,7 @@
 // Every kernel takes every geometry; b may be null; relu sets negative results to 0 before they are stored. x is
 // (N, C, H, W), w (O, C / groups, R, S), y (N, O, P, Q); each kernel says how it wants them to lie in memory.
 #include "minitl.cuh"
-
-// The pixel of an axis of `size` pixels that a tap at i sees: i itself, or the nearest one if the edge is repeated
-// into the padding; -1 where it sees a padding of zeros.
-__device__ __forceinline__ int seen(int i, int size, int replicate) {
-    if (replicate) return min(max(i, 0), size - 1);
-    return i < size ? max(i, -1) : -1;
-}
+#include "conv.cuh"
 
 // What is stored of a sum for filter o. A NaN is not <= 0, and stays.
 __device__ __forceinline__ real finished(real sum, const real* b, int o, int relu) {
@@ -142,8 +136,8 @@ extern "C" __global__ void __launch_bounds__(128, 4)
 // Against tiled: convolution as a matrix product, y (N P Q, O) = windows (N P Q, R S C) times w (R S C, O), whose first
 // factor is never stored: its elements are gathered from x as they are needed. A tile of pixels may then run across
 // rows and images, so that small images fill it too, and the filters are a whole side of the tile.
-// - A thread computes 8 pixels x 8 filters in registers: 16 values read from shared memory serve 64 multiply-adds
-//   (tiled: 9 serve 8), and the multiply-adds become the limit instead of shared memory.
+// - A thread computes 8 pixels x 8 filters in registers (Share): 16 values read from shared memory serve 64
+//   multiply-adds (tiled: 9 serve 8), and the multiply-adds become the limit instead of shared memory.
 // - Arrays are channels-last: neighbouring products of a window lie side by side, so that four of them come in one load
 //   of 16 bytes where alignment allows (otherwise one by one).
 // - Shared memory is double-buffered: the next 8 products are fetched into registers before those at hand are
@@ -192,7 +186,7 @@ __device__ __forceinline__ void gather4(real to[4], const Window& window, Tap ta
     }
 }
 
-// Four products of a filter, from k on; zeros where it is null or ends.
+// Four products of a filter, from k on; zeros where it is null or ends. (load_up_to_4 would take ten registers more.)
 __device__ __forceinline__ void filter4(real to[4], const real* filter, int k, int depth, bool vectors) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) to[i] = 0;
@@ -209,10 +203,7 @@ __device__ __forceinline__ void store_finished(real* out, real sums[4], const re
 #pragma unroll
     for (int j = 0; j < 4; ++j)
         if (j < left) sums[j] = finished(sums[j], b, o + j, relu);
-    if (vectors && left >= 4) return store4(out, sums);
-#pragma unroll
-    for (int j = 0; j < 4; ++j)
-        if (j < left) out[j] = sums[j];
+    store_up_to_4(out, sums, left, vectors);
 }
 
 // x (N, H, W, C), w (O, R, S, C / groups), y (N, P, Q, O), all in C order. A block of PIXELS FILTERS / 64 threads
@@ -274,10 +265,7 @@ __device__ __forceinline__ void implicit_gemm(const real* __restrict__ x, const 
         }
     };
 
-    // What this thread multiplies: 4 pixels from m on and 4 from m + PIXELS / 2 on, likewise filters. A warp is 4 x 8
-    // threads: each reads 16 bytes that no other bank of its phase holds.
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    int m = (warp / (FILTERS / 64) * 4 + lane / 8) * 4, f = (warp % (FILTERS / 64) * 8 + lane % 8) * 4;
+    Share<PIXELS, FILTERS> share;
     real sums[8][8] = {};
     int steps = (depth + DEPTH - 1) / DEPTH;
     fetch();
@@ -289,14 +277,9 @@ __device__ __forceinline__ void implicit_gemm(const real* __restrict__ x, const 
 #pragma unroll
         for (int e = 0; e < DEPTH; ++e) {
             real left[8], right[8];
-            load4(left, &windows[buffer][e][m]);
-            load4(left + 4, &windows[buffer][e][m + PIXELS / 2]);
-            load4(right, &weights[buffer][e][f]);
-            load4(right + 4, &weights[buffer][e][f + FILTERS / 2]);
-#pragma unroll
-            for (int i = 0; i < 8; ++i)
-#pragma unroll
-                for (int j = 0; j < 8; ++j) sums[i][j] += left[i] * right[j];
+            load_8(left, &windows[buffer][e][share.row], PIXELS / 2);
+            load_8(right, &weights[buffer][e][share.column], FILTERS / 2);
+            add_products(sums, left, right);
         }
         if (step + 1 < steps) {
             store(1 - buffer);  // read by nobody since the barrier of the step before
@@ -307,19 +290,20 @@ __device__ __forceinline__ void implicit_gemm(const real* __restrict__ x, const 
     bool whole = filters % 4 == 0 && aligned16(y);
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
-        long long pixel = first + m + i % 4 + i / 4 * (PIXELS / 2);
+        long long pixel = first + share.row_of(i);
         if (pixel >= pixels) continue;
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
-            int o = set + f + half * (FILTERS / 2);
+            int o = set + share.column + half * (FILTERS / 2);
             real* out = y + pixel * g.O + group * filters + o;
             store_finished(out, &sums[i][half * 4], b, group * filters + o, filters - o, whole, relu);
         }
     }
 }
 
-// For large products: every value fetched serves 128 multiply-adds. Two blocks an SM hide each other's barriers; of
-// float64 only one finds room, whose sums take twice the registers, and on an A100, for which the compiler needs a few more.
+// For large products: every value fetched serves 128 multiply-adds. Two blocks a multiprocessor hide each other's
+// barriers; of float64 only one finds room, whose sums take twice the registers, and on an A100, for which the compiler
+// needs a few more.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
 const int LARGE_BLOCKS = 1;
 #else
@@ -331,7 +315,7 @@ extern "C" __global__ void __launch_bounds__(256, LARGE_BLOCKS)
     implicit_gemm<128, 128>(x, w, b, y, g, relu);
 }
 
-// For small ones, and for up to 64 filters: four times as many blocks, so that all SMs have work.
+// For small ones, and for up to 64 filters: four times as many blocks, so that all multiprocessors have work.
 extern "C" __global__ void __launch_bounds__(64)
     conv2d_implicit_gemm_64x64(const real* __restrict__ x, const real* __restrict__ w, const real* __restrict__ b,
                                real* __restrict__ y, Conv g, int relu) {

@@ -6,6 +6,7 @@
 // All of them gather: a thread collects what belongs to its pixels, so that none adds to another's sum, no atomics are
 // needed and results repeat bit for bit. grad is (N, O, P, Q), w (O, C / groups, R, S), gx (N, C, H, W).
 #include "minitl.cuh"
+#include "conv.cuh"
 
 // 1. naive ------------------------------------------------------------------------------------------------------------
 // The definition: one thread a pixel of gx. Arrays may have any strides; every geometry is served.
@@ -165,8 +166,8 @@ extern "C" __global__ void __launch_bounds__(128, 4)
 // 3. implicit_gemm ----------------------------------------------------------------------------------------------------
 // Against tiled: each phase as a matrix product, gx (its pixels, C) = gathered grad (its pixels, taps O) times
 // w (taps O, C), whose first factor is never stored. A tile of pixels may run across rows and images.
-// - A thread computes 8 pixels x 8 channels in registers: 16 values read from shared memory serve 64 multiply-adds
-//   (tiled: 9 serve 8), and the multiply-adds become the limit instead of shared memory.
+// - A thread computes 8 pixels x 8 channels in registers (Share): 16 values read from shared memory serve 64
+//   multiply-adds (tiled: 9 serve 8), and the multiply-adds become the limit instead of shared memory.
 // - Arrays are channels-last: the filters of one output lie side by side, so do the channels of one weight, and four
 //   come in one load of 16 bytes where alignment allows (otherwise one by one).
 // - Shared memory is double-buffered: the next 8 products are fetched into registers before those at hand are
@@ -175,19 +176,6 @@ extern "C" __global__ void __launch_bounds__(128, 4)
 
 const int DEPTH = 8;  // products a step
 const int UNROLLED = sizeof(real) == 4 ? DEPTH : 2;  // float64 leaves no registers for more
-
-// Up to four values side by side, of which `left` exist; zeros for the others.
-__device__ __forceinline__ void load_up_to_4(real to[4], const real* from, int left, bool vectors) {
-    if (vectors && left >= 4) return load4(to, from);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) to[i] = i < left ? from[i] : real(0);
-}
-__device__ __forceinline__ void store_up_to_4(real* to, const real from[4], int left, bool vectors) {
-    if (vectors && left >= 4) return store4(to, from);
-#pragma unroll
-    for (int i = 0; i < 4; ++i)
-        if (i < left) to[i] = from[i];
-}
 
 // What a block is to do: pixels from `first` on, of the phase's N planes; channels from `set` on.
 struct Job {
@@ -283,10 +271,7 @@ __device__ __forceinline__ void implicit_gemm(const real* __restrict__ grad, con
         }
     };
 
-    // What this thread multiplies: 4 pixels from m on and 4 from m + SIDE / 2 on, likewise channels from f on. A warp is
-    // 4 x 8 threads: each reads 16 bytes that no other bank of its phase holds.
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    int m = (warp / (SIDE / 64) * 4 + lane / 8) * 4, f = (warp % (SIDE / 64) * 8 + lane % 8) * 4;
+    Share<SIDE, SIDE> share;
     real sums[8][8] = {};
     int steps = job.down.taps * job.across.taps * ((filters + DEPTH - 1) / DEPTH);  // none in a phase that no tap sees
     for (int step = -1; step < steps; ++step) {
@@ -297,14 +282,9 @@ __device__ __forceinline__ void implicit_gemm(const real* __restrict__ grad, con
 #pragma unroll(UNROLLED)
             for (int e = 0; e < DEPTH; ++e) {
                 real left[8], right[8];
-                load4(left, &grads[buffer][e][m]);
-                load4(left + 4, &grads[buffer][e][m + SIDE / 2]);
-                load4(right, &weights[buffer][e][f]);
-                load4(right + 4, &weights[buffer][e][f + SIDE / 2]);
-#pragma unroll
-                for (int i = 0; i < 8; ++i)
-#pragma unroll
-                    for (int j = 0; j < 8; ++j) sums[i][j] += left[i] * right[j];
+                load_8(left, &grads[buffer][e][share.row], SIDE / 2);
+                load_8(right, &weights[buffer][e][share.column], SIDE / 2);
+                add_products(sums, left, right);
             }
         }
         if (more) {
@@ -315,17 +295,17 @@ __device__ __forceinline__ void implicit_gemm(const real* __restrict__ grad, con
 
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
-        Pixel pixel = pixels[m + i % 4 + i / 4 * (SIDE / 2)];
+        Pixel pixel = pixels[share.row_of(i)];
         if (pixel.n < 0) continue;
-        int c = job.set + f;
+        int c = job.set + share.column;
         real* out = gx + (((long long)pixel.n * g.H + pixel.h) * g.W + pixel.v) * g.C + job.group * channels + c;
         store_up_to_4(out, sums[i], channels - c, vectors);
         store_up_to_4(out + SIDE / 2, sums[i] + 4, channels - c - SIDE / 2, vectors);
     }
 }
 
-// For large products: every value fetched serves 128 multiply-adds. Two blocks an SM hide each other's barriers; of
-// float64 only one finds room, whose sums take twice the registers.
+// For large products: every value fetched serves 128 multiply-adds. Two blocks a multiprocessor hide each other's
+// barriers; of float64 only one finds room, whose sums take twice the registers.
 const int LARGE_BLOCKS = sizeof(real) == 4 ? 2 : 1;
 extern "C" __global__ void __launch_bounds__(256, LARGE_BLOCKS)
     conv2d_grad_input_implicit_gemm_128x128(const real* __restrict__ grad, const real* __restrict__ w,
@@ -333,7 +313,7 @@ extern "C" __global__ void __launch_bounds__(256, LARGE_BLOCKS)
     implicit_gemm<128>(grad, w, gx, g);
 }
 
-// For small ones, and for up to 64 channels: four times as many blocks, so that all SMs have work.
+// For small ones, and for up to 64 channels: four times as many blocks, so that all multiprocessors have work.
 extern "C" __global__ void __launch_bounds__(64)
     conv2d_grad_input_implicit_gemm_64x64(const real* __restrict__ grad, const real* __restrict__ w,
                                           real* __restrict__ gx, Conv g) {

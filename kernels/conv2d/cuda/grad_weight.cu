@@ -7,13 +7,7 @@
 // sums. Both orders are fixed and no atomics are needed: results repeat bit for bit. Every kernel takes every geometry.
 // grad is (N, O, P, Q), x (N, C, H, W), gw (O, C / groups, R, S).
 #include "minitl.cuh"
-
-// The pixel of an axis of `size` pixels that a tap at i sees: i itself, or the nearest one if the edge is repeated
-// into the padding; -1 where it sees a padding of zeros.
-__device__ __forceinline__ int seen(int i, int size, int replicate) {
-    if (replicate) return min(max(i, 0), size - 1);
-    return i < size ? max(i, -1) : -1;
-}
+#include "conv.cuh"
 
 // 1. naive ------------------------------------------------------------------------------------------------------------
 // The definition: one thread a weight. Arrays may have any strides.
@@ -120,8 +114,8 @@ extern "C" __global__ void __launch_bounds__(256)
 
 // 3. implicit_gemm ----------------------------------------------------------------------------------------------------
 // Against tiled: the same product with arrays that are channels-last.
-// - A thread sums 8 x 8 weights in registers: 16 values read from shared memory serve 64 multiply-adds (tiled: 2 serve
-//   1), and the multiply-adds become the limit instead of shared memory.
+// - A thread sums 8 x 8 weights in registers (Share): 16 values read from shared memory serve 64 multiply-adds (tiled: 2
+//   serve 1), and the multiply-adds become the limit instead of shared memory.
 // - The filters of a pixel of grad lie side by side, and so do the channels under a tap: both factors come in loads of 16
 //   bytes where alignment allows (otherwise one by one), and go to shared memory as they are.
 // - Shared memory is double-buffered: the next 8 pixels are fetched into registers before those at hand are multiplied,
@@ -129,19 +123,6 @@ extern "C" __global__ void __launch_bounds__(256)
 // Source of the method: Chetlur et al., "cuDNN: Efficient Primitives for Deep Learning" (2014).
 
 const int STEP = 8;  // pixels
-
-// Up to four values side by side, of which `left` exist; zeros for the others.
-__device__ __forceinline__ void load_up_to_4(real to[4], const real* from, int left, bool vectors) {
-    if (vectors && left >= 4) return load4(to, from);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) to[i] = i < left ? from[i] : real(0);
-}
-__device__ __forceinline__ void store_up_to_4(real* to, const real from[4], int left, bool vectors) {
-    if (vectors && left >= 4) return store4(to, from);
-#pragma unroll
-    for (int i = 0; i < 4; ++i)
-        if (i < left) to[i] = from[i];
-}
 
 // A column of the windows: where its tap lies from an output's corner, and its channel; -1 behind the last column.
 struct Column {
@@ -217,10 +198,7 @@ __device__ __forceinline__ void implicit_gemm(const real* __restrict__ grad, con
         }
     };
 
-    // What this thread multiplies: 4 filters from m on and 4 from m + SIDE / 2 on, likewise columns from k on. A warp is
-    // 4 x 8 threads: each reads 16 bytes that no other bank of its phase holds.
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    int m = (warp / (SIDE / 64) * 4 + lane / 8) * 4, k = (warp % (SIDE / 64) * 8 + lane % 8) * 4;
+    Share<SIDE, SIDE> share;
     real sums[8][8] = {};
     int steps = (end - begin + STEP - 1) / STEP;  // none where the batch is empty
     for (int step = -1; step < steps; ++step) {
@@ -231,14 +209,9 @@ __device__ __forceinline__ void implicit_gemm(const real* __restrict__ grad, con
 #pragma unroll
             for (int e = 0; e < STEP; ++e) {
                 real left[8], right[8];
-                load4(left, &grads[buffer][e][m]);
-                load4(left + 4, &grads[buffer][e][m + SIDE / 2]);
-                load4(right, &windows[buffer][e][k]);
-                load4(right + 4, &windows[buffer][e][k + SIDE / 2]);
-#pragma unroll
-                for (int i = 0; i < 8; ++i)
-#pragma unroll
-                    for (int j = 0; j < 8; ++j) sums[i][j] += left[i] * right[j];
+                load_8(left, &grads[buffer][e][share.row], SIDE / 2);
+                load_8(right, &windows[buffer][e][share.column], SIDE / 2);
+                add_products(sums, left, right);
             }
         }
         if (more) {
@@ -249,7 +222,7 @@ __device__ __forceinline__ void implicit_gemm(const real* __restrict__ grad, con
 
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
-        int o = first_filter + m + i % 4 + i / 4 * (SIDE / 2), column = first_column + k;
+        int o = first_filter + share.row_of(i), column = first_column + share.column;
         if (o >= filters) continue;
         real* out = gw + ((long long)blockIdx.y * g.O + group * filters + o) * depth + column;
         store_up_to_4(out, sums[i], depth - column, x_vectors);
@@ -257,8 +230,8 @@ __device__ __forceinline__ void implicit_gemm(const real* __restrict__ grad, con
     }
 }
 
-// For large products: every value fetched serves 128 multiply-adds. Two blocks an SM hide each other's barriers; of
-// float64 only one finds room, whose sums take twice the registers.
+// For large products: every value fetched serves 128 multiply-adds. Two blocks a multiprocessor hide each other's
+// barriers; of float64 only one finds room, whose sums take twice the registers.
 const int LARGE_BLOCKS = sizeof(real) == 4 ? 2 : 1;
 extern "C" __global__ void __launch_bounds__(256, LARGE_BLOCKS)
     conv2d_grad_weight_implicit_gemm_128x128(const real* __restrict__ grad, const real* __restrict__ x,
@@ -266,7 +239,7 @@ extern "C" __global__ void __launch_bounds__(256, LARGE_BLOCKS)
     implicit_gemm<128>(grad, x, gw, g, part);
 }
 
-// For small ones, and for up to 64 filters: four times as many blocks, so that all SMs have work.
+// For small ones, and for up to 64 filters: four times as many blocks, so that all multiprocessors have work.
 extern "C" __global__ void __launch_bounds__(64)
     conv2d_grad_weight_implicit_gemm_64x64(const real* __restrict__ grad, const real* __restrict__ x,
                                            real* __restrict__ gw, Conv g, long long part) {

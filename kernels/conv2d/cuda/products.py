@@ -54,7 +54,7 @@ def forward_serves(x: Any, w: Any, geometry: ConvGeometry, **_: Any) -> str | No
     return _serves(forward(geometry), geometry, x)
 
 
-def grad_input_serves(grad: Any, w: Any, geometry: ConvGeometry) -> str | None:
+def grad_input_serves(grad: Any, w: Any, geometry: ConvGeometry, **_: Any) -> str | None:
     """The same for the gradient of the input."""
     return _serves(grad_input(geometry), geometry, grad)
 

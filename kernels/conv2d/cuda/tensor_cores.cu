@@ -2,7 +2,7 @@
 // written down: windows.cuh tells for every element where it lies in the arrays, all of them channels-last.
 //
 // Grid: blocks of rows, blocks of columns, groups times parts of the depth. With several parts (split-K) `to` has room for
-// all of them, one after the other, and conv2d_sum_parts adds them up in their order.
+// all of them, one after the other, and ../../cuda/parts.cu adds them up in their order.
 #include "minitl.cuh"
 #include "gemm.cuh"
 #include "windows.cuh"
@@ -62,16 +62,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 2)
                                                                      (long long)g.O * taps);
 }
 
-// to (pixels, O) = the sum of the parts and the bias, negative results set to 0 if asked. A thread per element.
-extern "C" __global__ void conv2d_sum_parts(const float* __restrict__ from, const float* __restrict__ b,
-                                            float* __restrict__ to, int parts, long long size, int columns, int relu) {
-    long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= size) return;
-    float sum = sum_of_parts(from, parts, size, i);
-    if (b) sum += b[i % columns];
-    to[i] = relu && sum < 0 ? 0.0f : sum;  // NaN stays
-}
-
 // gw (O, C / groups, R, S) in C order, as optimizers keep weights, from parts (parts, O, R, S, C / groups).
 extern "C" __global__ void conv2d_sum_weights(const float* __restrict__ from, float* __restrict__ gw, int parts,
                                               long long size, int channels, int taps) {
@@ -83,7 +73,8 @@ extern "C" __global__ void conv2d_sum_weights(const float* __restrict__ from, fl
 }
 
 // gx of a picture whose border was repeated, from that of the picture with its border as part of it, (N, height, width, C):
-// a pixel on the edge gets what its repetitions received too, row by row.
+// a pixel on the edge gets what its repetitions received too, row by row. The sum begins at 0, as all sums here do, so a
+// lone -0 becomes the 0 that it is equal to.
 extern "C" __global__ void conv2d_fold_border(const float* __restrict__ padded, float* __restrict__ gx, Conv g,
                                               int height, int width) {
     long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x, rest = i / g.C;

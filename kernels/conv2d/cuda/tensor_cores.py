@@ -21,7 +21,7 @@ def forward(x, w, b, geometry, relu=False, precision="tf32x3"):
         channels_last(x), channels_last(w), b, target, conv_struct(geometry), plan.parts, relu,
     )  # fmt: skip
     if target is not memory:
-        _sum_parts(plan, precision, target, b, y, relu)
+        plan.sum_up(target, b, y, relu)
     return y
 
 
@@ -36,7 +36,7 @@ def grad_input(grad, w, geometry, precision="tf32x3"):
         channels_last(grad), channels_last(w), target, conv_struct(g), plan.parts,
     )  # fmt: skip
     if target is not memory:
-        _sum_parts(plan, precision, target, None, gx, False)
+        plan.sum_up(target, None, gx)
     if g is geometry:
         return gx
     folded = empty(geometry.x_shape, grad.dtype, like=grad, channels_last=True)
@@ -62,12 +62,6 @@ def grad_weight(grad, x, geometry, precision="tf32x3"):
             TENSOR_CORES, "conv2d_sum_weights", precision, gw.size, target, gw, plan.parts, gw.size, channels, taps
         )
     return gw
-
-
-def _sum_parts(plan, precision, parts, b, to, relu):
-    plan.launch_each(
-        TENSOR_CORES, "conv2d_sum_parts", precision, to.size, parts, b, to, plan.parts, to.size, to.shape[1], relu
-    )
 
 
 forward_tf32 = partial(forward, precision="tf32")

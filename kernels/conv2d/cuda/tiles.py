@@ -10,7 +10,7 @@ from typing import Any
 from ...geometry import ConvGeometry
 
 SHARED_BYTES = 48 * 1024  # of shared memory that any GPU grants a block unasked
-STEP_BYTES = 16 * 1024  # that a step of `tiled` takes if it can: many blocks fit on an SM and hide each other's waits
+STEP_BYTES = 16 * 1024  # that a step of `tiled` takes if it can: several blocks fit on a multiprocessor
 
 TILED = (8, 16)  # rows and columns of outputs a block
 TILED_FILTERS = 8

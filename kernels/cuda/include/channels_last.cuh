@@ -38,11 +38,3 @@ struct Walk {
         end = group < groups ? min(row + step * RUN, rows) : 0;
     }
 };
-
-// load4 where `vectors`, otherwise one by one: for arrays that may begin anywhere.
-template <class T>
-__device__ __forceinline__ void load4(T to[4], const T* from, bool vectors) {
-    if (vectors) return load4(to, from);
-#pragma unroll
-    for (int e = 0; e < 4; ++e) to[e] = from[e];
-}

@@ -34,14 +34,6 @@ __device__ __forceinline__ void one_by_one(const real* a, const real* b, real* y
     if (p.inside) y[at(ys, p)] = f(a[at(as, p)], b[at(bs, p)]);
 }
 
-// load4 where the address allows it, otherwise one by one: an array that is handed in may begin anywhere.
-template <class T>
-__device__ __forceinline__ void load_four(T to[4], const T* from) {
-    if (aligned16(from)) return load4(to, from);
-#pragma unroll
-    for (int e = 0; e < 4; ++e) to[e] = from[e];
-}
-
 // One thread four elements that lie side by side, the arrays without gaps and in one order: y = f(x). Against one_by_one,
 // a quarter of the instructions that find and move numbers, and no divisions. y is aligned, as arrays just made are.
 template <class F>
@@ -49,7 +41,7 @@ __device__ __forceinline__ void by_fours(const real* x, real* y, long long count
     long long i = 4 * thread_number();
     if (i + 4 <= count) {
         real v[4];
-        load_four(v, x + i);
+        load4(v, x + i, aligned16(x));
 #pragma unroll
         for (int e = 0; e < 4; ++e) v[e] = f(v[e]);
         store4(y + i, v);
@@ -64,8 +56,8 @@ __device__ __forceinline__ void by_fours(const real* a, const real* b, real* y, 
     long long i = 4 * thread_number();
     if (i + 4 <= count) {
         real v[4], w[4];
-        load_four(v, a + i);
-        load_four(w, b + i);
+        load4(v, a + i, aligned16(a));
+        load4(w, b + i, aligned16(b));
 #pragma unroll
         for (int e = 0; e < 4; ++e) v[e] = f(v[e], w[e]);
         store4(y + i, v);

@@ -8,8 +8,9 @@
 //   sums 16 x 8:          (g, 2t)  (g, 2t + 1)  (g + 8, 2t)  (g + 8, 2t + 1)
 #pragma once
 
-// float32 rounded to TF32 (8 bits of exponent, 10 of fraction) as bits: to nearest, ties away from zero. NaN stays NaN;
-// what rounds to 2^128 becomes infinite.
+// float32 rounded to TF32 (8 bits of exponent, 10 of fraction) as bits: to nearest, ties away from zero. What rounds to
+// 2^128 becomes infinite. NaN becomes a NaN, but its sign and payload need not be kept, nor be the same here and on a
+// GPU: that it is NaN is all that may be relied on.
 __device__ __forceinline__ unsigned to_tf32(float value) {
 #ifdef MINITL_EMULATED
     unsigned bits = __float_as_uint(value);

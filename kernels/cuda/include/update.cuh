@@ -26,7 +26,7 @@ __device__ __forceinline__ void update_four(const real* const (&from)[N], real* 
 #pragma unroll
     for (int k = 0; k < N; ++k) {
         if (from[k]) {
-            load_four(v[k], from[k] + i);
+            load4(v[k], from[k] + i, aligned16(from[k]));
         } else {
 #pragma unroll
             for (int e = 0; e < 4; ++e) v[k][e] = 0;

@@ -34,3 +34,11 @@ __device__ __forceinline__ void store4(double* to, const double v[4]) {
 }
 
 __device__ __forceinline__ bool aligned16(const void* at) { return reinterpret_cast<unsigned long long>(at) % 16 == 0; }
+
+// load4 where `vectors`, otherwise one by one: an array that is handed in may begin anywhere.
+template <class T>
+__device__ __forceinline__ void load4(T to[4], const T* from, bool vectors) {
+    if (vectors) return load4(to, from);
+#pragma unroll
+    for (int e = 0; e < 4; ++e) to[e] = from[e];
+}

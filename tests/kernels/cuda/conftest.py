@@ -63,7 +63,7 @@ def _recorded(spec: kernels.KernelSpec, version: kernels.Version) -> list[Launch
     def run(call: Mapping[str, Any]) -> None:
         spec.check(**call)
         if version.serves(**call) is None:
-            spec.load(version.target)(**call)
+            spec.load(version.target)(**{name: value for name, value in call.items() if name != "packed"})
 
     def draw(calls: int) -> None:
         @settings(max_examples=calls, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
