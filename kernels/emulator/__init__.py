@@ -10,7 +10,10 @@ bounds, reads of what nobody wrote, misaligned and diverging threads raise Kerne
 from __future__ import annotations
 
 import platform
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,6 +27,7 @@ Schedule = str | int
 
 _schedule: ContextVar[Schedule] = ContextVar("schedule", default="forward")
 NAMED = {"forward": 0, "reverse": 1}
+OLDEST = 12  # g++ that knows -ftrivial-auto-var-init
 
 
 @contextmanager
@@ -52,6 +56,15 @@ def schedule_number() -> int:
 @cache
 def unavailable() -> str | None:
     """Why CUDA C++ cannot be run here, or None."""
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return f"the emulator switches threads in x86-64 assembly; this machine is {platform.machine()}"
-    return None if shutil.which("g++") else "g++ is not installed (apt-get install g++)"
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        here = f"{platform.system()} on {platform.machine()}"
+        return f"the emulator needs Linux on x86-64, whose assembly and signals it uses; this is {here}"
+    if not shutil.which("g++"):
+        return "g++ is not installed (apt-get install g++)"
+    asked = subprocess.run(["g++", "-dumpfullversion", "-dumpversion"], capture_output=True, text=True, check=False)
+    version = re.match(r"(\d+)[.\d]*", asked.stdout)
+    if asked.returncode or not version:
+        return f"g++ does not run: {(asked.stderr or asked.stdout).strip()[:200] or f'exit status {asked.returncode}'}"
+    if int(version[1]) < OLDEST:
+        return f"g++ {version[0]} is too old; install g++ {OLDEST} or later"
+    return None

@@ -93,6 +93,7 @@ void minitl_copy_async(void* to, const void* from, int bytes, int valid);
 void minitl_commit_async();
 void minitl_wait_async(int newest);
 void minitl_trap(int line);
+void minitl_hidden();  // stands in for a kernel that the end of its file cannot see
 void minitl_assert(const char* condition, int line);
 unsigned minitl_active();  // the warp's lanes that have not ended
 void __tsan_read16(void* at);

@@ -24,11 +24,12 @@ import numpy as np
 
 from ...errors import ArgumentError, BackendUnavailable, KernelFault, MinitlError
 from . import current_schedule
+from .endless import Endless, ended
 from .numba_names import WARP, Index, cuda
 from .watched import Input, Output, Touch, Watched
 
 READY, AT_BARRIER, AT_WARP, ENDED = range(4)
-MOST_ROUNDS = 1_000_000  # of a block's threads, before it is taken for one that never ends
+MOST_ROUNDS = 20_000  # of a block's threads, before it is taken for one that never ends
 Size = tuple[int, int, int]
 
 _turn = threading.Lock()  # `cuda` is one object
@@ -65,7 +66,7 @@ class Launch:
         self.shared: dict[Any, Watched] = {}
         self._random = np.random.default_rng(self.schedule) if isinstance(self.schedule, int) else None
         self._hub: Any = None
-        self._number = self._clock = 0
+        self._number = self._clock = self._turns = 0
 
     def run(self, function: Callable[..., None], arguments: Sequence[Any]) -> None:
         """Runs every block."""
@@ -74,7 +75,7 @@ class Launch:
         self._hub = getcurrent()
         cuda.launch, cuda.blockDim, cuda.gridDim = self, self.block, self.grid
         try:
-            with np.errstate(all="ignore"):  # a GPU does not warn
+            with np.errstate(all="ignore"), ended(lambda: self._turns):  # a GPU does not warn
                 for number in self._ordered(self.grid.x * self.grid.y * self.grid.z):
                     self._run_block(number, function, arguments)
         finally:
@@ -114,16 +115,19 @@ class Launch:
 
     def _resume(self, thread: Thread, *arguments: Any) -> None:
         self.thread, self.now = thread, Touch(self._number, self._clock, thread)
+        self._turns += 1
         cuda.threadIdx = thread.index
         try:
             thread.run.switch(*arguments)
         except MinitlError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit, Endless) as error:
             places = [(step.tb_frame, step.tb_lineno) for step in _steps(error.__traceback__)]
             frame, line = [place for place in places if not _is_own(place[0])][-1]
-            what = f"{type(error).__name__}: {error}"
-            raise self._described("exception", what, f"{Path(frame.f_code.co_filename).name}:{line}") from error
+            kind, what = "exception", f"{type(error).__name__}: {error}"
+            if isinstance(error, Endless):
+                kind, what = "hang", "a loop that neither ends nor waits"
+            raise self._described(kind, what, f"{Path(frame.f_code.co_filename).name}:{line}") from error
         if thread.run.dead:
             thread.state = ENDED
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import errno
+import hashlib
+import math
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +39,7 @@ KERNEL = (
     "-fno-tree-loop-distribute-patterns", "-fno-tree-loop-im", "-fno-finite-loops",
     "-fsanitize=thread", "--param=tsan-instrument-func-entry-exit=0", "-fsanitize-coverage=trace-pc",
     "-fsanitize=bounds", "-ftrivial-auto-var-init=pattern", "-fstack-clash-protection", "-fno-optimize-sibling-calls",
-    "-fno-extern-tls-init", "-fno-partial-inlining",
+    "-fno-extern-tls-init", "-fno-partial-inlining", f"-Werror=frame-larger-than={512 << 10}",
     "-g1", "-gdwarf-4", "-Wno-unknown-pragmas", "-DMINITL_EMULATED=1",
 )  # fmt: skip
 # Where changed sources stand in for those of kernels/: a folder laid out likewise, with all of cuda/include and any
@@ -43,6 +48,7 @@ overlay: Path | None = None
 MOST_STEPS = 5_000_000_000  # accesses and branches of one launch, before it is taken for one that never ends
 
 MOST_BLOCKS = (2**31 - 1, 65535, 65535)  # of a grid, on any GPU
+MOST_SHUFFLED = 1 << 24  # blocks: their order is drawn beforehand
 PAUSED = 3  # what the runtime returns now and then, so that Python can see to Ctrl-C
 SHARED_BYTES = 228 << 10  # what an `extern __shared__` array may have, as in runtime.cpp
 EXTERN_SHARED = re.compile(r"\bextern\b[^;()]*\b__shared__\b[^;]*?(\w+)\s*\[\s*\]\s*;")
@@ -56,7 +62,20 @@ def _new_turn() -> None:
     _turn = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_new_turn)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_turn)
+
+
+@contextmanager
+def at_most(steps: int) -> Iterator[None]:
+    """Inside a `with` block a launch that takes more steps is one that never ends."""
+    global MOST_STEPS
+    before = MOST_STEPS
+    MOST_STEPS = min(steps, before)
+    try:
+        yield
+    finally:
+        MOST_STEPS = before
 
 
 class _Array(ctypes.Structure):
@@ -117,6 +136,14 @@ def launch(
     if any(n > most for n, most in zip(grid, MOST_BLOCKS, strict=True)):
         found, limit = (" x ".join(map(str, n)) for n in (grid, MOST_BLOCKS))
         raise errors.ArgumentError(f"{kernel}: a grid of {found} blocks; a GPU takes at most {limit}")
+    if schedule_number() > 1 and math.prod(grid) > MOST_SHUFFLED:
+        raise errors.ArgumentError(
+            f'{kernel}: {math.prod(grid)} blocks are too many to shuffle; use emulator.schedule("forward")'
+        )
+    if shared < 0:
+        raise errors.ArgumentError(f"{kernel}: shared must be a number of bytes from 0; got {shared}")
+    if real.name not in ("float32", "float64"):
+        raise errors.ArgumentError(f"{kernel}: real must be float32 or float64; got {real.name}")
     library = compiled(source, tuple(sorted(defines.items())), real.name)
     parameters = source.parameters(kernel)
     with _turn:
@@ -259,7 +286,7 @@ def _loaded(source: Source, text: str, defines: tuple[tuple[str, str], ...], rea
         raise errors.BackendUnavailable(f"{source.path.name}: {reason}")
     macros = [f"-DREAL={'double' if real == 'float64' else 'float'}", *(f"-D{name}={value}" for name, value in defines)]
     entries = "\n".join(_entry(name, parameters) for name, parameters in source.kernels.items())
-    include = INCLUDE if instead is None else instead / INCLUDE.relative_to(ROOT)
+    folders = (source.path.parent.absolute(), INCLUDE if instead is None else instead / INCLUDE.relative_to(ROOT), HERE)
     there = source.path.absolute()
     if instead is not None and there.is_relative_to(ROOT) and (instead / there.relative_to(ROOT)).exists():
         there = instead / there.relative_to(ROOT)
@@ -269,30 +296,40 @@ def _loaded(source: Source, text: str, defines: tuple[tuple[str, str], ...], rea
 
     def make(path: Path) -> None:
         before = ["-include", "cuda.h", "-include", str(there)]  # whatever characters its path has
-        folders = [f"-I{include}", f"-I{HERE}", f"-I{source.path.parent}"]
         text_of, part = path.with_suffix(".cpp"), path.with_suffix(".o")
         try:
             text_of.write_text(whole, encoding="utf-8")  # from a pipe, g++ would not know the lines' files
-            _run(["g++", *KERNEL, *macros, *folders, *before, "-c", str(text_of), "-o", str(part)], source.path)
+            command = ["g++", *KERNEL, *macros, *(f"-I{folder}" for folder in folders), *before]
+            _run([*command, "-c", str(text_of), "-o", str(part)], source.path, text_of)
             # Linked apart: with -fsanitize=thread g++ would add the library whose hooks the runtime replaces.
             _run(["g++", "-shared", "-Wl,-Bsymbolic,-z,defs", str(part), str(runtime), "-o", str(path)], source.path)
+            _seal(path)
         finally:
             text_of.unlink(missing_ok=True)
             part.unlink(missing_ok=True)
 
-    parts = [str(there), whole, text, *_headers(include), *macros, *KERNEL, _compiler(), runtime.name]
-    return ctypes.CDLL(str(kernel_cache.built(f"{source.path.stem}.so", parts, make, _is_whole)))
+    headers = [*_headers(folders[1]), *_included(there, text, folders[0], set())]
+    parts = [str(there), whole, text, *headers, *macros, *KERNEL, _compiler(), runtime.name]
+    library = kernel_cache.built(f"{source.path.stem}.so", parts, make, _is_whole)
+    try:
+        return ctypes.CDLL(str(library))
+    except OSError as error:
+        raise errors.BackendUnavailable(
+            f"{source.path.name}: {error}; set MINITL_CACHE to a folder from which programs may be run"
+        ) from error
 
 
-def _is_whole(library: Path) -> bool:
-    """Whether a library ends where its first bytes say: its last part is the table of its sections."""
-    with open(library, "rb") as file:
-        head = file.read(64)
-    if len(head) < 64 or head[:4] != b"\x7fELF":
-        return False
-    table = int.from_bytes(head[40:48], "little")
-    size, count = int.from_bytes(head[58:60], "little"), int.from_bytes(head[60:62], "little")
-    return table + size * count == library.stat().st_size
+def _seal(compiled: Path) -> None:
+    """Writes the hash of a file behind its end, where no tool minds it."""
+    content = compiled.read_bytes()
+    with open(compiled, "ab") as file:
+        file.write(hashlib.sha256(content).digest())
+
+
+def _is_whole(compiled: Path) -> bool:
+    """Whether a file is what was sealed."""
+    content = compiled.read_bytes()
+    return hashlib.sha256(content[:-32]).digest() == content[-32:]
 
 
 def _extern_shared(text: str) -> str:
@@ -317,8 +354,14 @@ def _entry(kernel: str, parameters: tuple[Parameter, ...]) -> str:
     arguments = []
     for i, p in enumerate(parameters):
         kind = f"{'const ' if p.const else ''}{p.type}{'*' if p.pointer else ''}"
-        arguments.append(f"*({kind}*)a[{i}]")
-    return f'extern "C" void minitl_entry_{kernel}(void** a) {{ (void)a; {kernel}({", ".join(arguments)}); }}'
+        arguments.append(f"*({kind}*)minitl_a[{i}]")
+    call = f"{kernel}({', '.join(arguments)});"
+    entry = f'extern "C" void minitl_entry_{kernel}(void** minitl_a)'
+    if not arguments:
+        return f"{entry} {{ (void)minitl_a; {call} }}"
+    # Where #if or a namespace hides the kernel from here, this one is called, which takes anything.
+    otherwise = f"namespace minitl_none {{ inline void {kernel}(...) {{ minitl_hidden(); }} }}"
+    return f"{otherwise}\n{entry} {{ using namespace minitl_none; {call} }}"
 
 
 @cache
@@ -328,17 +371,35 @@ def _runtime() -> Path:
 
     def make(path: Path) -> None:
         _run(["g++", *COMMON, "-c", str(HERE / "runtime.cpp"), "-o", str(path)], HERE / "runtime.cpp")
+        _seal(path)
 
-    return kernel_cache.built("emulator.o", [text, *COMMON, _compiler()], make)
+    return kernel_cache.built("emulator.o", [text, *COMMON, _compiler()], make, _is_whole)
 
 
-def _run(command: list[str], path: Path) -> None:
+def _run(command: list[str], path: Path, generated: Path | None = None) -> None:
+    """Runs g++; CompileError with its first words about the file at `path`, OSError where the disk is full.
+
+    generated: what was appended to that file.
+    """
     plain = {**os.environ, "LC_ALL": "C.UTF-8"}  # messages in English
     found = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=plain)
-    if found.returncode:
-        lines = [line for line in found.stderr.splitlines() if re.search(r"undefined reference|\berror: (?!ld )", line)]
-        lines = lines or [found.stderr.strip()]
-        raise errors.CompileError(f"{path}: g++ refuses it: {lines[0]}")
+    if not found.returncode:
+        return
+    if any(os.strerror(number) in found.stderr for number in (errno.ENOSPC, errno.EDQUOT)):
+        _ask_disk(Path(command[-1]).parent)
+    lines = [line for line in found.stderr.splitlines() if re.search(r"undefined reference|\berror: (?!ld )", line)]
+    first = lines[0] if lines else found.stderr.strip()
+    opened = re.search(r"^(.*): note: to match this ‘(.)’", found.stderr, re.MULTILINE)
+    if generated and first.startswith(str(generated)) and opened:
+        first = f"{opened[1]}: error: this ‘{opened[2]}’ is never closed"
+    raise errors.CompileError(f"{path}: g++ refuses it: {first}")
+
+
+def _ask_disk(folder: Path) -> None:
+    """OSError where the disk takes no more."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe-") as probe:
+        probe.write(bytes(1 << 20))
+        probe.flush()
 
 
 @cache
@@ -349,3 +410,15 @@ def _compiler() -> str:
 def _headers(include: Path) -> list[str]:
     """The text of every shared header: a changed one makes every library anew."""
     return [p.read_text(encoding="utf-8") for folder in (include, HERE) for p in sorted(folder.glob("*.*h"))]
+
+
+def _included(path: Path, text: str, folder: Path, seen: set[Path]) -> list[str]:
+    """The texts of the headers in and below the folder of a kernel file that it includes, directly or not."""
+    texts = []
+    for name in re.findall(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^">\n]+)[">]', text, re.MULTILINE):
+        for header in ((path.parent / name).resolve(), (folder / name).resolve()):
+            if header.is_file() and header not in seen:
+                seen.add(header)
+                texts.append(header.read_text(encoding="utf-8", errors="replace"))
+                texts += _included(header, texts[-1], folder, seen)
+    return texts

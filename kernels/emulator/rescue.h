@@ -51,7 +51,7 @@ void rescue(int signal, siginfo_t* info, void* context) {
     else if (signal == SIGABRT)
         land_from(context, "trap", "the kernel called abort");
     else if ((size_t)(at - stacks) < MOST_THREADS * STACK && (size_t)(at - stacks) % STACK < STACK_GUARD)
-        land_from(context, "stack overflow", "local arrays and calls need more than the 512 KB that a GPU gives a thread");
+        land_from(context, "stack overflow", TOO_DEEP);
     else {
         void* caller = nullptr;
         if (at == (char*)registers[REG_RIP]) caller = *(void**)registers[REG_RSP];  // a call to nowhere

@@ -127,7 +127,8 @@ struct Cell { Touch write, read, warp_read, other_read; unsigned foreign_read, f
 enum How { PLAIN, ATOMIC, BEGIN_COPY, END_COPY };
 
 Fiber fibers[MOST_THREADS];
-char* stacks;
+char *stacks, *stack_floor;  // of all fibers; and the lowest place of the current one's that it may use
+const char TOO_DEEP[] = "local arrays and calls need more than the 512 KB that a GPU gives a thread";
 Fiber* current;
 unsigned thread_count;
 void *scheduler, *outside, *paused;  // stacks: that of the loop over blocks, the caller's, and what a pause left
@@ -246,6 +247,7 @@ void touch(Cell& cell, bool writes, How how, void* pc, int array, long long offs
 
 // Counts what a kernel does; now and then lets the caller have a look round.
 void count_step(void* pc) {
+    if ((char*)__builtin_frame_address(0) < stack_floor && in_fiber) fail("stack overflow", TOO_DEEP, pc, 0, -2, 0, -1);
     if (++steps <= step_limit || !in_fiber) return;
     if (steps > launch->most_steps) fail("hang", "more steps than a kernel can need", pc, 0, -2, 0, -1);
     step_limit = launch->most_steps;
@@ -337,6 +339,10 @@ void access(const void* at, size_t bytes, bool writes, How how, void* pc, bool w
     // Constant tables of the kernel's own, and what it was called with, may be read.
     if (!writes && (size_t)(address - __ehdr_start) < (size_t)(_end - __ehdr_start)) return;
     if (!writes && (size_t)(address - launch->arguments) < launch->argument_bytes) return;
+    if ((size_t)address < 4096)
+        fail("out of bounds",
+             writes ? "writes outside of every array: to a null pointer" : "reads outside of every array: from a null pointer",
+             pc, 0, -2, 0, -1);
     fail("out of bounds", writes ? "writes outside of every array" : "reads outside of every array", pc, 0, -2, (long long)address, -1);
 }
 
@@ -379,6 +385,7 @@ void prepare(Fiber& f, unsigned i) {
 void resume(Fiber& f) {
     current = &f;
     minitl_place.thread = f.index;
+    stack_floor = stack_of(&f) + STACK_GUARD;
     in_fiber = true;
     minitl_switch(&scheduler, f.stack_pointer);
     in_fiber = false;
@@ -662,6 +669,12 @@ unsigned minitl_ballot(unsigned mask, int predicate, int line) {
     return votes;
 }
 void minitl_trap(int line) { fail("trap", "the kernel gave up", nullptr, line, -2, 0, -1); }
+void minitl_hidden() {
+    fail("no kernel", "it is not to be seen at the end of its file: an #if or a namespace hides it", nullptr, 0, -2, 0, -1);
+}
+// They would end the whole process, as if nothing were wrong.
+#define ENDS(name) void name(int) noexcept { fail("trap", "the kernel called " #name, __builtin_return_address(0), 0, -2, 0, -1); }
+ENDS(exit) ENDS(_exit) ENDS(_Exit) ENDS(quick_exit)
 unsigned minitl_active() {
     unsigned first = index_of(current) / WARP * WARP, lanes = 0;
     for (unsigned i = 0; i < WARP && first + i < thread_count; i++) lanes |= (unsigned)(fibers[first + i].state != ENDED) << i;

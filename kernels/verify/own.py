@@ -108,13 +108,14 @@ def _python(path: Path, name: str, kernel: KernelSpec, backend: str | None) -> V
         return _numba(path, name, getattr(found, "function", found), kernel, backend)
     if backend not in (None, "reference"):
         raise ArgumentError(f"{path}: {name} is a function of NumPy arrays and runs as it is; leave out --backend")
-    wanted = list(kernel.signature.parameters)
+    wanted = [name for name in kernel.signature.parameters if name != "packed"]  # which only comes to what packs
     signature = inspect.signature(found)
     try:
         signature.bind(*wanted)
     except TypeError:
         raise ArgumentError(
-            f"{path}: {name}{signature} must take the arguments of {kernel.name}: ({', '.join(wanted)})"
+            f"{path}: {name}{signature} must take the arguments of {kernel.name}: ({', '.join(wanted)}); "
+            "a Numba-CUDA kernel is marked by @cuda.jit or @kernel(writes=[...])"
         ) from None
 
     def run(**arguments: Any) -> Any:
@@ -151,14 +152,17 @@ def _module(path: Path) -> Any:
         raise ArgumentError(f"{path}: cannot be imported")
     module = importlib.util.module_from_spec(found)
     sys.modules[found.name] = module
+    sys.path.insert(0, str(path.parent.absolute()))  # it may import its neighbours
     try:
         found.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         steps, there = traceback.extract_tb(error.__traceback__), path.resolve()
         lines = [step.lineno for step in steps if Path(step.filename).resolve() == there]
         line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
         where = f"{path}:{line}" if line else str(path)
         raise ArgumentError(f"{where}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent.absolute()))
     return module
 
 

@@ -1,4 +1,4 @@
-"""Lists every version of every op, in order of preference, and whether it can run here; if not, why.
+"""Lists every version of every op, in order of preference, and whether it can run here; below, why one cannot.
 
 With --compiled: compiles every CUDA C++ kernel, which needs no GPU, and lists what it takes of one: registers a thread,
 bytes of shared memory a block, bytes spilled to slow local memory, instructions of tensor cores and of local memory.
@@ -41,8 +41,12 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         common.print_json([{"available": row["why_not"] is None, **row} for row in rows])
     else:
-        lines = [(row["op"], row["version"], row["why_not"] or "available") for row in rows]
-        print(common.table(lines, ("op", "version", "here")))
+        lines = [(row["op"], row["version"], "no" if row["why_not"] else "yes") for row in rows]
+        print(common.table(lines, ("op", "version", "runs here")))
+        for name, backend in backends.BACKENDS.items():
+            reason = backend.unavailable()
+            if reason:
+                print(f"{name}: not here: {reason}")
     return 0
 
 

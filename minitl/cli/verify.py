@@ -8,6 +8,7 @@ failure is told. A share is an error divided by the bound that is derived for it
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -39,8 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Verifies, and tells the rows."""
     files = _files(args)
-    for option, path in files:
+    for number, (option, path) in enumerate(files):
         common.check_file(option, path, args.force)
+        _check_folder(option, path)
+        for other, same in files[:number]:
+            if path.absolute() == same.absolute() and not path.is_char_device():
+                raise ArgumentError(f"{option} {path}: {other} goes there too; give another name")
     missing = suite.unavailable()
     if missing:
         raise BackendUnavailable(f"kernels cannot be verified: {missing}")
@@ -70,8 +75,19 @@ def _files(args: argparse.Namespace) -> list[tuple[str, Path]]:
     return [(option, path) for option, path in files if path]
 
 
+def _check_folder(option: str, path: Path) -> None:
+    """ArgumentError where a file cannot come to be, before minutes of work."""
+    if path.exists():
+        return
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if not folder.is_dir():
+        raise ArgumentError(f"{option} {path}: {folder} is no folder; give another name")
+    if not os.access(folder, os.W_OK):
+        raise ArgumentError(f"{option} {path}: no permission to write into {folder}; choose another folder")
+
+
 def _subjects(args: argparse.Namespace) -> list[suite.Subject]:
-    if args.what and ":" in args.what:
+    if args.what and (":" in args.what or Path(args.what).suffix in (".cu", ".py")):
         if not args.op:
             raise ArgumentError(f"{args.what}: tell which op it computes: --as conv2d")
         if args.version:

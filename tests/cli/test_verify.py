@@ -62,6 +62,10 @@ def test_a_kernel_of_ones_own(minitl, tmp_path):
         (["mine.py:relu", "--as", "relu", "--version", "x"], 2, "a kernel of your own has one"),
         (["relu", "--version", "winograd"], 2, "no version 'winograd' of relu"),
         (["swish"], 2, "no kernel 'swish'"),
+        (["mine.cu", "--as", "relu"], 2, "mine.cu: give a kernel as file.cu:name"),
+        (["relu", "--json", "same", "--html", "./same"], 2, "--html same: --json goes there too; give another name"),
+        (["relu", "--out", __file__], 2, "is no folder; give another name"),
+        (["relu", "--json", f"{__file__}/a.json"], 2, "is no folder; give another name"),
     ],
 )
 def test_what_makes_no_sense(minitl, words, status, message):
@@ -69,6 +73,22 @@ def test_what_makes_no_sense(minitl, words, status, message):
     assert outcome.status == status
     assert message in outcome.err
     assert len(outcome.err.splitlines()) == 1
+
+
+def test_a_folder_that_may_not_be_written_into(minitl, tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    outcome = minitl("verify", "relu", "--json", tmp_path / "new" / "a.json")
+    assert outcome.status == 2
+    assert f"no permission to write into {tmp_path}; choose another folder" in outcome.err
+
+
+@pytest.mark.parametrize("text", ["raise SystemExit(0)", "def relu(x):\n    raise SystemExit(0)"])
+def test_a_file_that_ends_the_process_does_not_pass(minitl, tmp_path, text):
+    path = tmp_path / "mine.py"
+    path.write_text(text, encoding="utf-8")
+    outcome = minitl("verify", f"{path}:relu", "--as", "relu", "--cases", 1)
+    assert outcome.status
+    assert "SystemExit: 0" in outcome.out + outcome.err
 
 
 def test_nothing_verified_is_no_success(minitl, monkeypatch):

@@ -38,6 +38,8 @@ PRINTED = {  # what tells that an example did its work
     "A source of data": "cats",
     "A version of an op": "from the truth",  # the fault, which is found every time
     "A kernel of your own": "out of bounds: my_conv.cu:21, thread",
+    "A kernel with a launcher": "race: tiled.cu:21, thread",
+    "A kernel in Numba-CUDA": "ties: answer 2 of 2",
 }
 
 

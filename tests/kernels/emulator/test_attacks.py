@@ -58,8 +58,12 @@ def ints(n):
         ("divides", 1, lambda: [new(1, np.int32), 0], "division by zero", "divided by zero"),
         ("remainder_of", 1, lambda: [new(1, np.int64), 0], "division by zero", "divided by zero"),
         ("calls", 1, lambda: [0], "out of bounds", "calls what is no function"),
+        ("recurses", 64, lambda: [new(64, np.int32), 25_000], "stack overflow", "512 KB"),
         ("recurses", 2, lambda: [new(2, np.int32), 100_000], "stack overflow", "512 KB"),
         ("asserts", 1, lambda: [new(1, np.int32), 5], "assertion", r"assert\(n < 3\) does not hold"),
+        ("leaves", 1, lambda: [0], "trap", "the kernel called exit"),
+        ("leaves", 1, lambda: [1], "trap", "the kernel called _Exit"),
+        ("writes_nowhere", 1, lambda: [None], "out of bounds", "outside of every array: to a null pointer"),
         ("gives_up_abruptly", 1, lambda: [], "trap", "the kernel gave up"),
         ("spins", 1, lambda: [0], "hang", "a loop that does nothing never ends"),
         ("spins", 1, lambda: [2], "hang", "a loop that does nothing never ends"),
@@ -172,6 +176,27 @@ def test_an_array_that_may_not_be_written():
 def test_numbers_that_do_not_fit(n):
     with pytest.raises(ArgumentError, match="divides: n must be a number that fits int32; got"):
         ATTACKS.launch("divides", 1, 1, new(1, np.int32), n)
+
+
+@pytest.mark.parametrize("grid", [-1, 1.5, "1", None, (), (1, 1, 1, 1), (1, None)], ids=lambda given: f"grid {given!r}")
+def test_what_is_no_number_of_blocks(grid):
+    with pytest.raises(ArgumentError, match="divides: grid must be one to three numbers, numbers of blocks; got"):
+        ATTACKS.launch("divides", grid, 1, new(1, np.int32), 1)
+
+
+def test_more_blocks_than_can_be_shuffled():
+    with emulator.schedule(3), pytest.raises(ArgumentError, match="divides: 2147483647 blocks are too many to shuffle"):
+        ATTACKS.launch("divides", 2**31 - 1, 1, new(1, np.int32), 1)
+
+
+def test_less_than_no_shared_memory():
+    with pytest.raises(ArgumentError, match="divides: shared must be a number of bytes from 0; got -1"):
+        ATTACKS.launch("divides", 1, 1, new(1, np.int32), 1, shared=-1)
+
+
+def test_a_real_that_kernels_do_not_know():
+    with pytest.raises(ArgumentError, match="divides: real must be float32 or float64; got float16"):
+        ATTACKS.launch("divides", 1, 1, new(1, np.int32), 1, real=np.float16)
 
 
 @pytest.mark.parametrize(("grid", "block"), [(2**31, 1), ((1, 65536), 1), ((1, 1, 65536), 1), (1, (1, 1, 65))])

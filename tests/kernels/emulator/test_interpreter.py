@@ -7,7 +7,7 @@ from minitl.errors import ArgumentError, BackendUnavailable, KernelFault
 from minitl.kernels import emulator
 from minitl.kernels.cuda import empty, zeros
 from minitl.kernels.cuda.numba import Kernel, cuda, kernel
-from minitl.kernels.emulator import interpreter
+from minitl.kernels.emulator import endless, interpreter
 from minitl.kernels.linear import cuda_numba as linear
 
 pytest.importorskip("greenlet", reason="the interpreter runs CUDA threads as greenlets (pip install greenlet)")
@@ -211,6 +211,24 @@ def test_a_kernel_that_never_ends(monkeypatch):
     monkeypatch.setattr(interpreter, "MOST_ROUNDS", 50)
     with pytest.raises(KernelFault, match=r"hang: .*still wait for each other after 50 times"):
         never_ends.launch(1, 2, new(1))
+
+
+@kernel(writes=["y"])
+def goes_round(y, careful):
+    while y.size:
+        try:
+            y[0] = 1
+        except Exception:
+            y.size += careful
+
+
+def test_a_loop_that_never_waits(monkeypatch):
+    monkeypatch.setattr(endless, "MOST_SECONDS", 0.1)
+    with pytest.raises(KernelFault, match=r"hang: test_interpreter\.py:\d+, .*a loop that neither ends nor waits"):
+        goes_round.launch(1, 2, new(1), 1)
+    y = new(4, 6, 10, dtype=np.int32)
+    places.launch((5, 3, 2), (2, 2, 2), y)
+    assert np.array_equal(y.ravel(), np.arange(240))
 
 
 def test_overflow_is_silent_and_keeps_the_dtype():

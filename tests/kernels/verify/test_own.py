@@ -1,6 +1,7 @@
 """Kernels from outside: verified as versions of an op, their planted faults found and shrunk, their mistakes told."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -208,13 +209,57 @@ def test_a_kernel_compiled_by_numba_itself(tmp_path):
     [
         ("x = 1\ny = 1 / 0\n", r"mine\.py:2: ZeroDivisionError"),
         ("def relu(:\n", r"mine\.py:1: SyntaxError"),
+        ("raise SystemExit(0)\n", r"mine\.py:1: SystemExit: 0"),
         ("x = 1\n", r"mine\.py: has no function relu"),
-        ("def relu(a, b): pass\n", r"mine\.py: relu\(a, b\) must take the arguments of relu: \(x\)"),
+        (
+            "from minitl.kernels.cuda.numba import kernel\n@kernel\ndef relu(x, y): pass\n",
+            r"mine\.py:2: ArgumentError: relu: say what it may write to: @kernel\(writes=\[\.\.\.\]\)",
+        ),
+        (
+            "def relu(a, b): pass\n",
+            r"mine\.py: relu\(a, b\) must take the arguments of relu: \(x\); a Numba-CUDA kernel",
+        ),
     ],
 )
 def test_a_python_file_that_does_not_fit(text, message, tmp_path):
     with pytest.raises(ArgumentError, match=message):
         own(f"{python(tmp_path, text)}:relu", "relu")
+
+
+def test_a_file_may_import_its_neighbours(tmp_path):
+    (tmp_path / "neighbour_of_mine.py").write_text(
+        "import numpy as np\ndef relu(x): return np.where(x <= 0, x.dtype.type(0), x)\n", encoding="utf-8"
+    )
+    path = python(tmp_path, "from neighbour_of_mine import relu\n")
+    before = list(sys.path)
+    assert suite.held(BOUND, own(f"{path}:relu", "relu"), 2).outcome == "passed"
+    assert sys.path == before
+
+
+@needs_emulator
+@pytest.mark.parametrize("loop", ["while (true) {}", "while (true) __syncthreads();"])
+def test_a_kernel_that_never_ends_is_asked_once(loop, tmp_path, monkeypatch):
+    """The first property tells; the case is not made smaller, and no other property is tried."""
+    monkeypatch.setattr(suite, "MOST_STEPS", 1_000_000)
+    path = planted(tmp_path, ("    bool inside", f"    {loop}\n    bool inside"))
+    (row,) = suite.verified([own(f"{path}:mine", "conv2d")], 3)
+    assert (row.property, row.outcome, row.case["fault"]) == ("bound", "failed", "hang")
+    assert "mine: hang: planted.cu:" in row.why
+
+
+@pytest.mark.parametrize("how", ["raise ValueError", "raise SystemExit(0)", "return None", "return x.tolist()"])
+def test_a_function_that_gives_no_array_passes_nothing(how, tmp_path):
+    path = python(tmp_path, f"def relu(x):\n    {how}\n")
+    assert {row.outcome for row in suite.verified([own(f"{path}:relu", "relu")], 2)} == {"failed"}
+
+
+def test_a_numba_kernel_that_raises_passes_nothing(tmp_path):
+    """Empty arrays show nothing: no kernel is launched on them."""
+    pytest.importorskip("greenlet", reason="the interpreter switches threads by greenlet (pip install '.[verify]')")
+    path = python(
+        tmp_path, NUMBA.replace("    i = cuda.grid(1)\n    if i < a.size:", "    raise ValueError\n    if i:")
+    )
+    assert {row.outcome for row in suite.verified([own(f"{path}:relu", "relu")], 2)} == {"failed"}
 
 
 @pytest.mark.parametrize(
