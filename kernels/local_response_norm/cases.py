@@ -14,12 +14,15 @@ from ..verify.specials import arrays_with_specials
 from ..verify.strategies import ELEMENTS, arrays, dtypes
 
 _SIDES = st.sampled_from([1, 2, 3, 4, 0])
+_CHANNELS = st.sampled_from([3, 1, 2, 5, 21, 0])  # 21: more than a vector register holds
+_SMALL = st.tuples(st.sampled_from([2, 1, 3, 0]), _CHANNELS, _SIDES, _SIDES)
+_LARGE = st.sampled_from([(2, 21, 4, 4), (1, 7, 10, 11), (3, 90, 1, 2)])  # more numbers than one block takes, or two
+_SHAPES = st.one_of(_SMALL, _SMALL, _SMALL, _LARGE)
 
 
 @st.composite
 def _calls(draw: st.DrawFn, names: tuple[str, ...]) -> dict[str, Any]:
-    channels = draw(st.sampled_from([3, 1, 2, 5, 21, 0]))  # 21: more than a vector register holds
-    shape = (draw(st.sampled_from([2, 1, 3, 0])), channels, draw(_SIDES), draw(_SIDES))
+    shape = draw(_SHAPES)
     dtype: np.dtype = draw(dtypes())
     if names == ("x",):
         call: dict[str, Any] = {"x": draw(arrays_with_specials(shape, dtype))}

@@ -3,6 +3,13 @@
 _SCALAR = "loads or stores the same numbers one by one instead of four at once"
 _PADDING = "the column more keeps threads off each other's banks; nothing is kept in it"
 _ONE_MORE = "what is fetched behind the last step goes into the buffer that is not multiplied any more"
+_NEVER = "true of no number of groups and of channels in each: " + _SCALAR
+_PAIR = "stores the same numbers one by one instead of two at once"
+_EVEN = (
+    "`to` begins at a multiple of 8 bytes wherever rows and columns are even, as arrays and their parts do: " + _PAIR
+)
+_ZEROS = "both tiles hold zeros behind the depth, and their products add nothing"
+_ONE = "quotient() asks a divisor of 1 for no multiplier, and there is none of 0: no block runs where an axis is empty"
 _ZERO = "differs in the sign of zero alone, and zeros of either sign are equal"
 
 # (file, function, the line as it was, as it became): why nothing changes
@@ -12,12 +19,6 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
         "filter4",
         "if (vectors && k < depth) return load4(to, filter + k);",
         "if (false) return load4(to, filter + k);",
-    ): _SCALAR,
-    (
-        "conv2d/cuda/forward.cu",
-        "store_finished",
-        "if (vectors && left >= 4) return store4(out, sums);",
-        "if (false) return store4(out, sums);",
     ): _SCALAR,
     (
         "conv2d/cuda/forward.cu",
@@ -44,6 +45,96 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
         "bool grad_vectors = filters / 4 == 0 && aligned16(grad);",
     ): "true for fewer than 4 filters alone, of which no load takes four: " + _SCALAR,
     (
+        "conv2d/cuda/tensor_cores.cu",
+        "conv2d_grad_input",
+        "int group = blockIdx.z / parts, channels = g.C / g.groups, depth = g.R * g.S * (g.O / g.groups);",
+        "int group = blockIdx.z / parts, channels = g.C / g.groups, depth = g.R * g.S * (g.O * g.groups);",
+    ): "both operands hold zeros behind the last tap, and the parts share out all of a depth, whatever it is",
+    (
+        "conv2d/cuda/tensor_cores.cu",
+        "conv2d_grad_weight",
+        "bool vector = g.O % 4 == 0 && filters % 4 == 0 && aligned16(of_group);",
+        "bool vector = g.O / 4 == 0 && filters % 4 == 0 && aligned16(of_group);",
+    ): _NEVER,
+    (
+        "conv2d/cuda/tensor_cores.cu",
+        "conv2d_grad_weight",
+        "bool vector = g.O % 4 == 0 && filters % 4 == 0 && aligned16(of_group);",
+        "bool vector = g.O % 4 != 0 && filters % 4 == 0 && aligned16(of_group);",
+    ): _NEVER,
+    (
+        "conv2d/cuda_numba.py",
+        "conv2d_tiled",
+        "for k in range(min(TILE, depth - start)):",
+        "for k in range(min(TILE, depth + start)):",
+    ): _ZEROS,
+    (
+        "conv2d/cuda_numba.py",
+        "conv2d_grad_input_tiled",
+        "for k in range(min(TILE, depth - start)):",
+        "for k in range(min(TILE, depth + start)):",
+    ): _ZEROS,
+    (
+        "conv2d/cuda_numba.py",
+        "conv2d_grad_weight_tiled",
+        "for k in range(min(TILE, depth - start)):",
+        "for k in range(min(TILE, depth + start)):",
+    ): _ZEROS,
+    (
+        "cuda/include/conv.cuh",
+        "load_up_to_4",
+        "if (vectors && left >= 4) return load4(to, from);",
+        "if (false) return load4(to, from);",
+    ): _SCALAR,
+    (
+        "cuda/include/conv.cuh",
+        "store_up_to_4",
+        "if (vectors && left >= 4) return store4(to, from);",
+        "if (false) return store4(to, from);",
+    ): _SCALAR,
+    (
+        "cuda/include/divide.cuh",
+        "Divisor",
+        "if (d <= 1) return;",
+        "if (d < 1) return;",
+    ): _ONE,
+    (
+        "cuda/include/divide.cuh",
+        "Divisor",
+        "if (d <= 1) return;",
+        "if (false) return;",
+    ): _ONE,
+    (
+        "cuda/include/divide.cuh",
+        "Divisor",
+        "multiplier = static_cast<unsigned>(((1ull << (32 + shift)) + d - 1) / d);",
+        "multiplier = static_cast<unsigned>(((1ull << (32 + shift)) + d - 0) / d);",
+    ): "m is one larger for powers of two alone; then e = d, and x e < 2^31 d = 2^p still",
+    (
+        "cuda/include/elementwise.cuh",
+        "place",
+        "if (shape.n * shape.c * shape.h == 1) return {0, 0, 0, i, true};",
+        "if (shape.n + shape.c * shape.h == 1) return {0, 0, 0, i, true};",
+    ): "never true of an array that holds something, and the divisions that follow find the same place",
+    (
+        "cuda/include/gemm.cuh",
+        "Rows",
+        "pairs = (columns | pitch) % 2 == 0 && reinterpret_cast<unsigned long long>(to) % 8 == 0;",
+        "pairs = (columns | pitch) % 2 == 0 && reinterpret_cast<unsigned long long>(to) % 8 != 0;",
+    ): _EVEN,
+    (
+        "cuda/include/gemm.cuh",
+        "Rows",
+        "pairs = (columns | pitch) % 2 == 0 && reinterpret_cast<unsigned long long>(to) % 8 == 0;",
+        "pairs = (columns | pitch) % 2 == 0 && reinterpret_cast<unsigned long long>(to) / 8 == 0;",
+    ): _PAIR,
+    (
+        "cuda/include/gemm.cuh",
+        "Rows",
+        "return relu && sum < 0 ? 0.0f : sum;  // NaN stays",
+        "return relu && sum <= 0 ? 0.0f : sum;  // NaN stays",
+    ): _ZERO,
+    (
         "cuda/include/logistic.cuh",
         "logistic",
         "return (x < 0 ? e : 1) / (1 + e);",
@@ -55,6 +146,36 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
         "if (i + 4 > count) {",
         "if (i + 4 >= count) {",
     ): _SCALAR,
+    (
+        "cuda/include/vector.cuh",
+        "load4",
+        "if (vectors) return load4(to, from);",
+        "if (false) return load4(to, from);",
+    ): _SCALAR,
+    (
+        "cuda/include/windows.cuh",
+        "Windows",
+        "vector = g.C % 4 == 0 && g.C / g.groups % 4 == 0 && aligned16(base);",
+        "vector = g.C / 4 == 0 && g.C / g.groups % 4 == 0 && aligned16(base);",
+    ): _NEVER,
+    (
+        "cuda/include/windows.cuh",
+        "Windows",
+        "vector = g.C % 4 == 0 && g.C / g.groups % 4 == 0 && aligned16(base);",
+        "vector = g.C % 4 != 0 && g.C / g.groups % 4 == 0 && aligned16(base);",
+    ): _NEVER,
+    (
+        "cuda/include/windows.cuh",
+        "Sightings",
+        "vector = g.O % 4 == 0 && g.O / g.groups % 4 == 0 && aligned16(base);",
+        "vector = g.O / 4 == 0 && g.O / g.groups % 4 == 0 && aligned16(base);",
+    ): _NEVER,
+    (
+        "cuda/include/windows.cuh",
+        "Sightings",
+        "vector = g.O % 4 == 0 && g.O / g.groups % 4 == 0 && aligned16(base);",
+        "vector = g.O % 4 != 0 && g.O / g.groups % 4 == 0 && aligned16(base);",
+    ): _NEVER,
     (
         "linear/linear.cu",
         "linear_tiled",
