@@ -21,7 +21,8 @@ EXTRAS = {
     "cuda12": ["cupy-cuda12x>=14", "numba-cuda[cu12]>=0.30", "cuda-bindings==12.*", "nvidia-cuda-nvrtc-cu12"],
     "test": TEST,
     "verify": [*TEST, "greenlet>=3", "numba-cuda>=0.30", *NVRTC, "nvidia-cuda-nvdisasm==13.*"],  # and g++
-    "bench": ["torch==2.13.0"],  # what benchmarks/ and the comparisons in tests/ measure against
+    # What benchmarks/ and the comparisons in tests/ measure against.
+    "bench": ["torch==2.13.0", "onnx>=1.17", "onnxruntime>=1.20", "openvino>=2025"],
 }
 
 setup(

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as T
-from peers import operator
 
 import minitl as tl
+from minitl.cli.torch_peer import operator
 
 from .torch_peers import precision as computing_in
 

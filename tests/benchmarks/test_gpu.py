@@ -148,7 +148,7 @@ def test_every_op_is_timed_and_right_beside_pytorch(part):
     else:
         assert {"conv2d", "conv2d.grad_input", "conv2d.grad_weight", "linear", "relu", "max_pool2d"} <= peers
         assert all(
-            row["times_pytorch"] == 1 for row in rows if row["op"] == "conv2d" and row["version"] in ("cpu.gemm",)
+            row["times_pytorch"] == 1 for row in rows if row["op"] == "conv2d" and row["version"] in ("cpu.direct",)
         )
 
 

@@ -1,0 +1,1 @@
+"""The parts of benchmarks/cpu.py: candidates, their clock, sections, tables and plots."""

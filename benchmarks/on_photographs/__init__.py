@@ -1,0 +1,1 @@
+"""Parts of ants_and_bees.py: PyTorch's two ways from a folder of photographs to a classifier."""
