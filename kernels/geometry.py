@@ -172,6 +172,11 @@ class ConvGeometry:
         return self.in_channels // self.groups * self.kernel[0] * self.kernel[1]
 
     @property
+    def settings(self) -> tuple[Any, ...]:
+        """All that is not a size: what packed filters may depend on."""
+        return self.stride, self.padding, self.dilation, self.groups, self.padding_mode
+
+    @property
     def flops(self) -> int:
         """Two per multiply-add; the same for the forward pass and either gradient."""
         return 2 * self.batch * self.out_channels * self.output[0] * self.output[1] * self.depth

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import numbers
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, BackendUnavailable, ShapeError
+from ..errors import ArgumentError, BackendUnavailable, MinitlError, ShapeError
 from . import backends, precision
+from .cpu import room
 
 FLOAT_DTYPES = (np.dtype("float32"), np.dtype("float64"))
 
@@ -46,7 +47,13 @@ class Version:
     used, so that nothing is compiled or imported that is not needed; or the function itself. serves:
     given the call's arguments by name, None if this version can take it, otherwise the reason why not;
     looks at shapes and dtypes, never at values. workspace: likewise, the bytes that it takes while it runs,
-    besides arguments and results. precision: what its products are rounded to (see `precision`).
+    besides arguments and results. precision: what its products are rounded to (see `precision`). pack: the target of
+    a function of the same arguments that brings the weights into the form that this version wants; its answer comes as
+    the argument `packed`, made once where the caller keeps a `packed` dictionary with the weights. packed: likewise,
+    its bytes, which `workspace` leaves out. exact: whether it multiplies and adds the numbers themselves, so that small
+    whole numbers come out exact and what is not finite reaches only what depends on it; False for transforms. bound:
+    this version's own error bound, where the op's is too narrow. cases: the target of its own strategy of calls, where
+    it takes too few of the op's.
     """
 
     name: str
@@ -54,6 +61,11 @@ class Version:
     serves: Callable[..., str | None] = always
     workspace: Callable[..., int] = no_workspace
     precision: str = "float32"
+    pack: str | Callable[..., Any] | None = None
+    packed: Callable[..., int] = no_workspace
+    exact: bool = True
+    bound: Callable[..., Any] | None = None
+    cases: str = ""
 
     @property
     def backend(self) -> str:
@@ -96,7 +108,9 @@ class KernelSpec:
     cases: str
 
     def bound_of(self, version: Version, arguments: Mapping[str, Any], truth: Any) -> Any:
-        """The bound of one version: wider where it computes in less than float32."""
+        """The bound of one version: wider where it computes in less than float32, or by transforms."""
+        if version.bound is not None:
+            return version.bound(arguments, truth)
         if version.precision == "float32":
             return self.bound(arguments, truth)
         return self.bound(arguments, truth, version.precision)
@@ -110,6 +124,11 @@ class KernelSpec:
     def signature(self) -> inspect.Signature:
         return inspect.signature(self.check)
 
+    def calls(self, version: str = "") -> Any:
+        """The hypothesis strategy of calls, as argument dictionaries, for the version of that name or for any."""
+        own = next((known.cases for known in self.versions if known.name == version), "")
+        return self.load(own or self.cases)()
+
     def load(self, target: str | Callable[..., Any]) -> Callable[..., Any]:
         """The function at "module:function" in this op's folder; a function is handed back."""
         return target if callable(target) else _load(self.package, target)
@@ -117,7 +136,7 @@ class KernelSpec:
     def example(self, dtype: np.dtype, **shapes: Any) -> dict[str, Any]:
         """The arguments of a call of these shapes, with arrays that take no memory."""
         every = self.dummies(dtype=dtype, **shapes)
-        return {name: every[name] for name in _signature(self.check).parameters}
+        return {name: every[name] for name in _signature(self.check).parameters if name in every}
 
     def add(self, version: Version, first: bool = False) -> None:
         """Registers a version from elsewhere, behind all others or before them; ArgumentError if it cannot be one."""
@@ -145,8 +164,33 @@ class KernelSpec:
 
     def run(self, version: Version, arguments: Mapping[str, Any]) -> Any:
         """Runs one version on checked arguments, by name."""
-        with backends.BACKENDS[version.backend].session():
-            return self.load(version.target)(**arguments)
+        given = dict(arguments)
+        forms = given.pop("packed", None)
+        backend = backends.BACKENDS[version.backend]
+        on_cpu = backend.home == "NumPy"
+        with backend.session():
+            if on_cpu and room.is_large(given):
+                room.check(self.name, given, self._memory(version, given))
+            try:
+                if version.pack is not None and forms is not None:
+                    given["packed"] = self._form(version, forms, given)
+                return self.load(version.target)(**given)
+            except MemoryError as error:
+                if not on_cpu or isinstance(error, MinitlError):  # a GPU's memory is told of elsewhere
+                    raise
+                raise room.lacking(self.name, given, f"more memory than there is ({error})") from None
+
+    def _memory(self, version: Version, arguments: Mapping[str, Any]) -> int:
+        """The bytes that a call takes besides its arguments: its results, and what the version works with."""
+        return self.cost(**arguments).bytes - room.size(arguments) + version.workspace(**arguments)
+
+    def _form(self, version: Version, forms: MutableMapping[Any, Any], arguments: Mapping[str, Any]) -> Any:
+        """The packed weights for this version from `forms`, where they are kept until the weights change."""
+        geometry = arguments.get("geometry")
+        key = (self.name, version.name, None if geometry is None else geometry.settings)
+        if key not in forms:
+            forms[key] = self.load(version.pack)(**arguments)  # type: ignore[arg-type]  # checked by the caller
+        return forms[key]
 
     def choose(self, arguments: Mapping[str, Any]) -> Version:
         """The version that serves these arguments; BackendUnavailable, with every reason, if none does."""
@@ -233,7 +277,7 @@ def version(
 def using(everywhere: str | Mapping[str, str] | None = None, **versions: str) -> Iterator[None]:
     """Forces versions inside a `with` block, in this thread.
 
-    using(conv2d="cpu.gemm") forces a version of one op; using(conv2d="cpu") any version of a backend;
+    using(conv2d="cpu.direct") forces a version of one op; using(conv2d="cpu") any version of a backend;
     using("reference") that backend for every op that has it; using({"conv2d.grad_input": "..."}) names a
     gradient. A version that cannot serve raises BackendUnavailable with the reason when it is called.
     """

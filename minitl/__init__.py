@@ -20,6 +20,8 @@ _HOMES = {
     "no_grad": "autograd",
     "Function": "autograd",
     "Network": "nn",
+    "get_num_threads": "kernels.cpu.threads",
+    "set_num_threads": "kernels.cpu.threads",
     "set_precision": "kernels.precision",
     "load": "transfer",
     "Trainer": "train",

@@ -52,3 +52,7 @@ class CompileError(MinitlError, ValueError):
 
 class DeviceMemoryError(MinitlError, MemoryError):
     """Memory that a GPU does not have; says how much was asked for, how much is free, and what to lower."""
+
+
+class HostMemoryError(MinitlError, MemoryError):
+    """Memory that this machine, or this container, does not have; says how much was asked for and what to lower."""

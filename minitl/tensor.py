@@ -6,6 +6,7 @@ Operators (+, @, indexing, sum, …) are given to Tensor by minitl.functional.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -168,9 +169,12 @@ class Tensor:
 
 
 class _Kept(Tensor):
-    """An array that a network keeps by name; `assign` alone changes its numbers."""
+    """An array that a network keeps by name; `assign` alone changes its numbers.
 
-    __slots__ = ("frozen", "name")
+    forms: what kernels have made of the numbers (packed filters); emptied when they change.
+    """
+
+    __slots__ = ("forms", "frozen", "name")
 
     def __init__(self, array: Any, name: str = "", frozen: bool = False) -> None:
         array = device.library(array).array(array)  # owned: nobody else can write to it
@@ -178,6 +182,7 @@ class _Kept(Tensor):
             raise ShapeError(f"{self._kind} {name!r}: needs float32 or float64; got {array.dtype}")
         super().__init__(array)
         self.version = 0
+        self.forms: dict[Any, Any] = {}
         self.name = name
         self.frozen = frozen
 
@@ -194,7 +199,18 @@ class _Kept(Tensor):
         if new.shape != self.shape:
             raise ShapeError(f"{self._kind} {self.name!r}: assign needs shape {self.shape}; got {new.shape}")
         device.library(self._array).copyto(self._array, new, casting="same_kind")
+        self._changed()
+
+    def overwrite(self, function: Callable[[Any], bool]) -> bool:
+        """Lets `function` change the numbers in place, for optimizers; it says whether it has."""
+        done = function(self._array)
+        if done:
+            self._changed()
+        return done
+
+    def _changed(self) -> None:
         self.version = (self.version or 0) + 1
+        self.forms.clear()
 
     def moved(self, name: str) -> tuple[Any, Any]:
         """The numbers and the gradient on a device as `device.resolve` names it, for `settle`; nothing moves yet."""
@@ -203,7 +219,7 @@ class _Kept(Tensor):
     def settle(self, array: Any, grad: Any) -> None:
         """Lives from now on where `moved` has taken the numbers and the gradient."""
         if array is not self._array:
-            self.version = (self.version or 0) + 1
+            self._changed()
         self._array, self.grad = array, grad
 
     def __repr__(self) -> str:

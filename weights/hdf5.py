@@ -11,7 +11,9 @@ import hashlib
 import os
 import stat
 import zlib
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -26,6 +28,7 @@ LIMIT_BYTES = 8 << 30  # the most that the arrays of one file may take in memory
 MOST_MEMBERS = 100_000  # groups and datasets looked at in one file
 TEXT_LIMIT_BYTES = 64 << 20  # the most that one text attribute may take
 DEFLATE_RATIO = 1032  # deflate cannot pack tighter: 258 bytes from 2 bits (zlib, "Maximum expansion factor")
+UNPACKERS = min(4, os.cpu_count() or 1)  # threads that decompress; a disk seldom feeds more
 FLOATS = {
     "float16": (h5py.h5t.IEEE_F16LE, h5py.h5t.IEEE_F16BE),
     "float32": (h5py.h5t.IEEE_F32LE, h5py.h5t.IEEE_F32BE),
@@ -179,11 +182,12 @@ class Guard:
         needed = prod(dataset.shape) * dataset.id.get_type().get_size()
         filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
         foreign = [code for code in filters if code not in (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE)]
-        if foreign or len(filters) != len(set(filters)):
+        backwards = [h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE]
+        if foreign or len(filters) != len(set(filters)) or filters == backwards:
             raise self.error(
                 dataset.name,
                 f"uses filter {(foreign or filters)[0]}",
-                "write it with shuffle and gzip, each once",
+                "write it with shuffle and gzip, each once, in this order",
             )
         most = stored * DEFLATE_RATIO if h5py.h5z.FILTER_DEFLATE in filters else stored
         if needed > most:
@@ -191,28 +195,58 @@ class Guard:
         return needed
 
     def _chunked(self, dataset: h5py.Dataset, dtype: np.dtype) -> np.ndarray:
-        """The array of a chunked dataset, decompressed here, never further than its shape."""
+        """The array of a chunked dataset, decompressed here, never further than its shape; several chunks at once."""
         plist = dataset.id.get_create_plist()
         filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
-        size = prod(dataset.chunks) * dtype.itemsize
         array = np.empty(dataset.shape, dtype)
-        for window in dataset.iter_chunks() if array.size else ():
-            start = tuple(axis.start for axis in window)
-            info = dataset.id.get_chunk_info_by_coord(start)
-            if info.byte_offset is None or info.byte_offset + info.size > self.file_bytes:
-                raise self.error(dataset.name, f"lacks the chunk at {start}")
-            if size > max(info.size, 1) * DEFLATE_RATIO:
-                raise self.error(dataset.name, f"claims a chunk of {size} bytes out of {info.size} stored bytes")
-            mask, raw = dataset.id.read_direct_chunk(start)
-            for place in reversed(range(len(filters))):
-                if mask >> place & 1:  # the writer left this filter out for this chunk
-                    continue
-                raw = _inflated(raw, size) if filters[place] == h5py.h5z.FILTER_DEFLATE else _unshuffled(raw, dtype)
-            if len(raw) != size:
+        waiting: deque[tuple[tuple[int, ...], Future[bool]]] = deque()
+
+        def settle() -> None:
+            start, unpacked = waiting.popleft()
+            if not unpacked.result():
                 raise self.error(dataset.name, f"the chunk at {start} does not unpack to its {size} bytes")
-            chunk = np.frombuffer(raw, dtype).reshape(dataset.chunks)
-            array[window] = chunk[tuple(slice(axis.stop - axis.start) for axis in window)]
+
+        size = prod(dataset.chunks) * dtype.itemsize
+        with ThreadPoolExecutor(UNPACKERS) as pool:  # zlib and NumPy leave Python's lock to others while they work
+            for window in dataset.iter_chunks() if array.size else ():
+                start = tuple(axis.start for axis in window)
+                mask, raw = self._stored(dataset, start, size)
+                undo = [code for place, code in enumerate(filters) if not mask >> place & 1]  # the others were left out
+                waiting.append((start, pool.submit(_unpack, raw, undo, dataset.chunks, array[window])))
+                if len(waiting) > 2 * UNPACKERS:
+                    settle()
+            while waiting:
+                settle()
         return array
+
+    def _stored(self, dataset: h5py.Dataset, start: tuple[int, ...], size: int) -> tuple[int, bytes]:
+        """The stored bytes of the chunk at `start`, and the mask of the filters that its writer left out."""
+        info = dataset.id.get_chunk_info_by_coord(start)
+        if info.byte_offset is None or info.byte_offset + info.size > self.file_bytes:
+            raise self.error(dataset.name, f"lacks the chunk at {start}")
+        if size > max(info.size, 1) * DEFLATE_RATIO:
+            raise self.error(dataset.name, f"claims a chunk of {size} bytes out of {info.size} stored bytes")
+        return dataset.id.read_direct_chunk(start)
+
+
+def _unpack(raw: bytes, filters: Sequence[int], shape: tuple[int, ...], into: np.ndarray) -> bool:
+    """Writes what a chunk of `shape` holds into its place, cut off at the array's edge; whether it has that size."""
+    dtype = into.dtype
+    size = prod(shape) * dtype.itemsize
+    whole = into if into.shape == shape and into.flags.c_contiguous else np.empty(shape, dtype)
+    if h5py.h5z.FILTER_DEFLATE in filters:
+        raw = _inflated(raw, size)
+    if len(raw) != size:
+        return False
+    shuffled = h5py.h5z.FILTER_SHUFFLE in filters
+    # HDF5's shuffle: the first bytes of all values, then the second bytes, ...
+    planes = np.frombuffer(raw, np.uint8).reshape((dtype.itemsize, -1) if shuffled else (1, -1))
+    values = whole.reshape(-1).view(np.uint8).reshape(-1, len(planes))
+    for place, plane in enumerate(planes):
+        values[:, place] = plane
+    if whole is not into:
+        into[...] = whole[tuple(map(slice, into.shape))]
+    return True
 
 
 def _inflated(raw: bytes, size: int) -> bytes:
@@ -223,13 +257,6 @@ def _inflated(raw: bytes, size: int) -> bytes:
         return out if len(out) > size or stream.eof else out + stream.decompress(stream.unconsumed_tail, 1)
     except zlib.error:
         return b""
-
-
-def _unshuffled(raw: bytes, dtype: np.dtype) -> bytes:
-    """HDF5's shuffle undone: first bytes of all values, then second bytes, … become whole values again."""
-    if len(raw) % dtype.itemsize:
-        return b""
-    return np.frombuffer(raw, np.uint8).reshape(dtype.itemsize, -1).T.tobytes()
 
 
 def _described(dataset: h5py.Dataset) -> str:

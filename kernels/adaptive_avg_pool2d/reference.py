@@ -16,6 +16,8 @@ def _bins(sizes: tuple[int, int], bins: tuple[int, int]) -> Iterator[tuple[int, 
 
 
 def forward(x, output_size):
+    if x.shape[2:] == tuple(output_size):
+        return x.copy(order="K")  # every bin is a pixel
     y = np.empty((*x.shape[:2], *output_size), x.dtype)
     with np.errstate(invalid="ignore"):  # inf - inf
         for p, q, rows, columns in _bins(x.shape[2:], output_size):
@@ -24,6 +26,8 @@ def forward(x, output_size):
 
 
 def grad_input(grad, x_shape):
+    if grad.shape == tuple(x_shape):
+        return grad.copy(order="K")
     gx = np.zeros(x_shape, grad.dtype)
     for p, q, rows, columns in _bins(x_shape[2:], grad.shape[2:]):
         pixels = (rows.stop - rows.start) * (columns.stop - columns.start)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import from_dtype, njit, prange, types
+from numba import from_dtype, prange, types
 
+from ..cpu.compiled import compiled
 from .divisors import divisors
 
 
@@ -62,7 +63,7 @@ def _compiled(function, dtype):
     arrays = (read, types.Array(real, 2, "C"), written) if function is _forward else (read, written)
     # error_model: no divisor is 0, and without the question the compiler can divide several channels at once
     signature = types.void(*arrays, pair, pair, pair)
-    return njit([signature], parallel=True, nogil=True, cache=True, error_model="numpy")(function)
+    return compiled(function, signature, parallel=True, error_model="numpy")
 
 
 def _channels_last(x):

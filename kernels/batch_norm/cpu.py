@@ -13,8 +13,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import float64, from_dtype, int64, njit, prange, types
+from numba import float64, from_dtype, int64, prange, types
 
+from ..cpu.compiled import compiled
 from .reference import mean_gradients, scale
 
 BLOCK_BYTES = 1 << 17  # of x in a block: half of the smallest second-level cache in use
@@ -87,7 +88,7 @@ def _signature(function, real):
 def _compiled(function, dtype):
     """The machine code for one dtype, whatever the strides and flags of the arrays that come."""
     signature = types.void(*_signature(function, from_dtype(np.dtype(dtype))))
-    return njit([signature], parallel=True, nogil=True, cache=True)(function)
+    return compiled(function, signature, parallel=True)
 
 
 def _rows(x):

@@ -15,6 +15,7 @@ import numpy as np
 from ...errors import ShapeError
 from ..registry import Cost, KernelSpec, Version, check_floats, dummy
 from ..verify import bounds
+from . import cuda
 
 Array = np.ndarray
 
@@ -59,6 +60,17 @@ def _grad_dummies(dtype: np.dtype, x_shapes: tuple[tuple[int, ...], ...], axis: 
     return {"grad": dummy(tuple(joined), dtype), "sizes": sizes, "axis": axis}
 
 
+LEAST = 1 << 12  # numbers: below, NumPy has begun and ended before Numba's threads are awake
+
+
+def _channels_serve(xs: tuple[Array, ...], axis: int) -> str | None:
+    if xs[0].ndim != 4 or axis % 4 != 1:
+        return "it joins images along their channels"
+    if any(x.transpose(0, 2, 3, 1).flags.c_contiguous is False for x in xs):
+        return "it joins images whose channels lie side by side"
+    return None if sum(x.size for x in xs) >= LEAST else f"of fewer than {LEAST} numbers, its threads cost too much"
+
+
 forward = KernelSpec(
     name="concat",
     package=__name__,
@@ -67,8 +79,9 @@ forward = KernelSpec(
     bound=bounds.exact,
     dummies=_dummies,
     versions=(
+        Version("cpu.channels", "cpu:forward", _channels_serve, cases="cases:channels"),
         Version("reference.concatenate", "reference:forward"),
-        Version("cuda.rows", "cuda:rows"),
+        Version("cuda.rows", "cuda:rows", cuda.rows_serves),
         Version("cuda.naive", "cuda:naive"),
     ),
     oracle="oracle:forward",

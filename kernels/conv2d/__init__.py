@@ -2,10 +2,11 @@
 
     y[n, o, p, q] = b[o] + sum over c, r, s of  x[n, c, p*stride + r*dilation - padding, ...] * w[o, c, r, s]
 
-`forward(x, w, b, geometry, relu=False)`, `grad_input(grad, w, geometry)`, `grad_weight(grad, x, geometry)`,
-`grad_bias(grad)`; x is (N, C, H, W), w (O, C / groups, R, S), b (O,) or None, grad (N, O, P, Q), with any
-strides. `relu` sets negative results to 0 while they are in cache. Results are channels-last in memory
-where the version prefers it.
+`forward(x, w, b, geometry, relu=False, packed=None)`, `grad_input(grad, w, geometry, packed=None)`,
+`grad_weight(grad, x, geometry)`, `grad_bias(grad)`; x is (N, C, H, W), w (O, C / groups, R, S), b (O,) or None,
+grad (N, O, P, Q), with any strides. `relu` sets negative results to 0 while they are in cache. `packed`: a dictionary
+that the owner of w keeps and empties when w changes; versions keep there what they make of w. Results are channels-last
+in memory where the version prefers it.
 
 Reading order: oracle.py (the definition as loops), reference.py (im2col and one matrix product), cpu/;
 cuda_numba.py (what one GPU thread does), cuda/.
@@ -14,21 +15,27 @@ cuda_numba.py (what one GPU thread does), cuda/.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from ..geometry import ConvGeometry
-from ..registry import Cost, KernelSpec, Version, check_floats, check_shape, dummy
+from ..registry import Cost, KernelSpec, Version, always, check_floats, check_shape, dummy
 from ..verify import bounds
-from .cpu import blocks
 from .cuda import gradient_tiles, products, tiles
 
 Array = np.ndarray
+SIDE = 6  # pixels of a tile of inputs of Winograd's convolutions
+LEAST_CHANNELS = 8
+LEAST_SUMMED = 16  # channels of the weight gradient, and its tiles
+LEAST_TILES = 4
 
 
-def _check_forward(x: Array, w: Array, b: Array | None, geometry: ConvGeometry, relu: bool = False) -> None:
+def _check_forward(
+    x: Array, w: Array, b: Array | None, geometry: ConvGeometry, relu: bool = False, packed: Any = None
+) -> None:
     check_floats("conv2d", x=x, weight=w, bias=b)
     check_shape("conv2d", "x", x, geometry.x_shape)
     check_shape("conv2d", "weight", w, geometry.w_shape)
@@ -36,7 +43,7 @@ def _check_forward(x: Array, w: Array, b: Array | None, geometry: ConvGeometry, 
         check_shape("conv2d", "bias", b, (geometry.out_channels,), "one value an output channel")
 
 
-def _check_grad_input(grad: Array, w: Array, geometry: ConvGeometry) -> None:
+def _check_grad_input(grad: Array, w: Array, geometry: ConvGeometry, packed: Any = None) -> None:
     check_floats("conv2d.grad_input", grad=grad, weight=w)
     check_shape("conv2d.grad_input", "grad", grad, geometry.y_shape)
     check_shape("conv2d.grad_input", "weight", w, geometry.w_shape)
@@ -53,7 +60,7 @@ def _check_grad_bias(grad: Array) -> None:
     check_shape("conv2d.grad_bias", "grad", grad, (*grad.shape[:4], *[0] * (4 - grad.ndim)))
 
 
-def _cost(geometry: ConvGeometry, relu: bool = False, **arrays: Array | None) -> Cost:
+def _cost(geometry: ConvGeometry, relu: bool = False, packed: Any = None, **arrays: Array | None) -> Cost:
     shapes = (geometry.x_shape, geometry.w_shape, geometry.y_shape)
     itemsize = next(a.dtype.itemsize for a in arrays.values() if a is not None)
     return Cost(geometry.flops, itemsize * sum(int(np.prod(shape)) for shape in shapes))
@@ -78,19 +85,90 @@ def _dummies(
     }
 
 
-def _gemm_serves(geometry: ConvGeometry, **_: Any) -> str | None:
-    channels = geometry.in_channels // geometry.groups
-    if geometry.groups > 4 and channels < 8:  # measured: from 8 channels on the two are level
-        return (
-            f"{geometry.groups} groups of {channels} channels make its matrices so thin that reference.im2col is faster"
-        )
-    return None
+def _winograd_serves(side: int, backwards: bool = False) -> Callable[..., str | None]:
+    """Whether tiles of `side` x `side` outputs, of filters that see 6 x 6 inputs, serve; of inputs if `backwards`."""
+    taps = SIDE + 1 - side
+
+    def serves(geometry: ConvGeometry, **_: Any) -> str | None:
+        g = geometry
+        if g.kernel != (taps, taps) or g.stride != (1, 1) or g.dilation != (1, 1) or g.groups != 1:
+            return f"its transforms are those of {taps}x{taps} filters of stride 1, dilation 1, in one group"
+        if min(g.in_channels, g.out_channels) < LEAST_CHANNELS:
+            return f"of fewer than {LEAST_CHANNELS} channels, its transforms cost more than they save"
+        if backwards and g.padding_mode != "zeros":
+            return f"its tiles do not gather what the edge gets of padding_mode={g.padding_mode!r}"
+        size = g.size if backwards else g.output
+        saved = math.prod(size) * taps**2 / (math.prod(-(-n // side) for n in size) * SIDE**2)
+        return None if saved >= 1.2 else f"its {side}x{side} tiles cover so small an output badly"
+
+    return serves
 
 
-def _gemm_workspace(geometry: ConvGeometry, **arrays: Any) -> int:
-    of_weights = "x" in arrays and "grad" in arrays
-    workspace = blocks.grad_weight_workspace if of_weights else blocks.forward_workspace
-    return workspace(geometry, _itemsize(arrays))
+def _winograd_weights_serve(side: int) -> Callable[..., str | None]:
+    """Whether tiles of `side` x `side` outputs serve for the gradient of the filters; measured against cpu.direct."""
+    fit = _winograd_serves(side)
+
+    def serves(geometry: ConvGeometry, **_: Any) -> str | None:
+        g = geometry
+        if reason := fit(g):
+            return reason
+        if g.in_channels < LEAST_SUMMED:
+            return f"of fewer than {LEAST_SUMMED} channels, its sums fill no register, and direct ones are faster"
+        tiles = g.batch * math.prod(-(-n // side) for n in g.output)
+        if 0 < tiles < LEAST_TILES:
+            return f"fewer than {LEAST_TILES} tiles cost less than the transform of their sums does"
+        return None
+
+    return serves
+
+
+def _winograd_filters(geometry: ConvGeometry, **arrays: Any) -> int:
+    from .cpu import winograd
+
+    return winograd.packed_bytes(geometry, _itemsize(arrays), "grad" in arrays)
+
+
+def _winograd_workspace(geometry: ConvGeometry, **arrays: Any) -> int:
+    from .cpu import winograd
+
+    return winograd.workspace(geometry, _itemsize(arrays), "grad" in arrays)
+
+
+def _winograd_weights_workspace(geometry: ConvGeometry, **arrays: Any) -> int:
+    from .cpu import winograd_weights
+
+    return winograd_weights.workspace(geometry, _itemsize(arrays))
+
+
+def _depthwise_serves(geometry: ConvGeometry, **_: Any) -> str | None:
+    g = geometry
+    if g.groups > 1 and g.groups == g.in_channels == g.out_channels:
+        return None
+    return "it is for channels that each have a filter of their own: groups = channels in = channels out, and several"
+
+
+def _of_module(module: str, bytes_of: str) -> Callable[..., int]:
+    """The bytes of a call as the module of its version counts them."""
+
+    def count(geometry: ConvGeometry, **arrays: Any) -> int:
+        counted = getattr(import_module(f".cpu.{module}", __name__), bytes_of)
+        backwards = () if bytes_of == "weight_workspace" else ("grad" in arrays,)
+        return counted(geometry, _itemsize(arrays), *backwards)
+
+    return count
+
+
+def _direct(module: str, task: str, serves: Callable[..., str | None] = always, cases: str = "") -> Version:
+    """Version cpu.`module` of the forward pass or of the input gradient, by its task."""
+    return Version(
+        f"cpu.{module}",
+        f"cpu.{module}:{task}",
+        serves,
+        _of_module(module, "workspace"),
+        pack=f"cpu.{module}:{'pack' if task == 'forward' else 'pack_grad_input'}",
+        packed=_of_module(module, "packed_bytes"),
+        cases=cases,
+    )
 
 
 def _im2col_workspace(geometry: ConvGeometry, **arrays: Any) -> int:
@@ -109,7 +187,22 @@ forward = KernelSpec(
     bound=bounds.inner_product(lambda geometry, **_: geometry.depth + 1, "conv2d"),
     dummies=_dummies,
     versions=(
-        Version("cpu.gemm", "cpu.gemm:forward", _gemm_serves, _gemm_workspace),
+        *(
+            Version(
+                f"cpu.winograd{side}",
+                "cpu.winograd:forward",
+                _winograd_serves(side),
+                _winograd_workspace,
+                pack="cpu.winograd:pack",
+                packed=_winograd_filters,
+                exact=False,
+                bound=bounds.winograd.forward,
+                cases="cases:forward_of_squares",
+            )
+            for side in (4, 2)
+        ),
+        _direct("depthwise", "forward", _depthwise_serves, "cases:forward_depthwise"),
+        _direct("direct", "forward"),
         Version("reference.im2col", "reference:forward", workspace=_im2col_workspace),
         Version(
             "cuda.bfloat16",
@@ -148,7 +241,22 @@ grad_input = KernelSpec(
     bound=bounds.inner_product(bounds.conv_grad_input_depth, "conv2d.grad_input"),
     dummies=_dummies,
     versions=(
-        Version("cpu.gemm", "cpu.gemm:grad_input", _gemm_serves, _gemm_workspace),
+        *(
+            Version(
+                f"cpu.winograd{side}",
+                "cpu.winograd:grad_input",
+                _winograd_serves(side, True),
+                _winograd_workspace,
+                pack="cpu.winograd:pack_grad_input",
+                packed=_winograd_filters,
+                exact=False,
+                bound=bounds.winograd.grad_input,
+                cases="cases:grad_input_of_squares",
+            )
+            for side in (4, 2)
+        ),
+        _direct("depthwise", "grad_input", _depthwise_serves, "cases:grad_input_depthwise"),
+        _direct("direct", "grad_input"),
         Version("reference.im2col", "reference:grad_input", workspace=_im2col_workspace),
         Version(
             "cuda.bfloat16",
@@ -196,7 +304,28 @@ grad_weight = KernelSpec(
     ),
     dummies=_dummies,
     versions=(
-        Version("cpu.gemm", "cpu.gemm:grad_weight", _gemm_serves, _gemm_workspace),
+        *(
+            Version(
+                f"cpu.winograd{side}",
+                "cpu.winograd_weights:grad_weight",
+                _winograd_weights_serve(side),
+                _winograd_weights_workspace,
+                exact=False,
+                bound=bounds.winograd.grad_weight,
+                cases="cases:grad_weight_of_squares",
+            )
+            for side in (4, 2)
+        ),
+        Version(
+            "cpu.depthwise",
+            "cpu.depthwise:grad_weight",
+            _depthwise_serves,
+            _of_module("depthwise", "weight_workspace"),
+            cases="cases:grad_weight_depthwise",
+        ),
+        Version(
+            "cpu.direct", "cpu.direct_weights:grad_weight", workspace=_of_module("direct_weights", "weight_workspace")
+        ),
         Version("reference.im2col", "reference:grad_weight", workspace=_im2col_workspace),
         Version(
             "cuda.bfloat16",
@@ -242,6 +371,7 @@ grad_bias = KernelSpec(
     bound=bounds.inner_product(lambda grad: grad.size // max(grad.shape[1], 1), "conv2d.grad_bias"),
     dummies=lambda dtype, y_shape: {"grad": dummy(y_shape, dtype)},
     versions=(
+        Version("cpu.parts", "cpu.bias:grad_bias"),
         Version("reference.sum", "reference:grad_bias"),
         Version("cuda.blocks", "cuda.grad_bias:blocks", workspace=gradient_tiles.bias_workspace),
         Version("cuda.naive", "cuda.grad_bias:naive"),

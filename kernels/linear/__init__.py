@@ -1,7 +1,7 @@
 """The dense layer y = x w^T + b and its gradients.
 
 `forward(x, w, b)`: x (N, I), w (O, I), b (O,) or None -> (N, O). `grad_input(grad, w)`,
-`grad_weight(grad, x)`, `grad_bias(grad)` with grad (N, O). Matrix products are BLAS's, through NumPy.
+`grad_weight(grad, x)`, `grad_bias(grad)` with grad (N, O).
 """
 
 from __future__ import annotations
@@ -74,6 +74,14 @@ def _dummies(
     }
 
 
+MOST_ROWS = 48  # a batch for the tiles of cpu.py; measured, BLAS takes as long at 64 and less from there on
+
+
+def _few_rows(x: Array | None = None, grad: Array | None = None, **_: Any) -> str | None:
+    rows = (grad if x is None else x).shape[0]  # type: ignore[union-attr]  # one of the two is there
+    return f"a batch of {rows} is above {MOST_ROWS}, from where BLAS is quicker" if rows > MOST_ROWS else None
+
+
 forward = KernelSpec(
     name="linear",
     package=__name__,
@@ -82,6 +90,7 @@ forward = KernelSpec(
     bound=bounds.inner_product(lambda x, **_: x.shape[1] + 1, "linear"),
     dummies=_dummies,
     versions=(
+        Version("cpu.tiles", "cpu:forward", _few_rows),
         Version("reference.blas", "reference:forward"),
         Version(
             "cuda.bfloat16", "tensor_cores:forward_bfloat16", tensor_cores.serves, tensor_cores.workspace, "bfloat16"
@@ -105,6 +114,7 @@ grad_input = KernelSpec(
     bound=bounds.inner_product(lambda grad, w: w.shape[0], "linear.grad_input"),
     dummies=_dummies,
     versions=(
+        Version("cpu.tiles", "cpu:grad_input", _few_rows),
         Version("reference.blas", "reference:grad_input"),
         Version(
             "cuda.bfloat16", "tensor_cores:grad_input_bfloat16", tensor_cores.serves, tensor_cores.workspace, "bfloat16"
@@ -128,6 +138,7 @@ grad_weight = KernelSpec(
     bound=bounds.inner_product(lambda grad, x: x.shape[0], "linear.grad_weight"),
     dummies=_dummies,
     versions=(
+        Version("cpu.tiles", "cpu:grad_weight", _few_rows),
         Version("reference.blas", "reference:grad_weight"),
         Version(
             "cuda.bfloat16",

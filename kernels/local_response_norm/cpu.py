@@ -9,7 +9,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import from_dtype, int64, njit, prange, types
+from numba import from_dtype, int64, prange, types
+
+from ..cpu.compiled import compiled
 
 BLOCK = 64  # pixels a task
 
@@ -86,7 +88,7 @@ def _compiled(function, dtype):
         signature = types.void(read, int64, int64, real, real, real, wrote)
     else:
         signature = types.void(read, read, int64, int64, real, real, real, real, wrote)
-    return njit([signature], parallel=True, nogil=True, cache=True, error_model="numpy")(function)
+    return compiled(function, signature, parallel=True, error_model="numpy")
 
 
 def _rows(x):

@@ -1,7 +1,6 @@
 """Max pooling in Numba, channels-last: the inner loop runs over channels, which lie side by side in memory.
 
-Each thread owns what it writes (rows of the output forward, blocks of channels of a picture backward), so
-results do not depend on the number of threads.
+Each thread owns the rows of pixels that it writes, so results do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -9,9 +8,10 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numba import from_dtype, int32, njit, prange, types
+from numba import from_dtype, int32, prange, types
 
-CHANNEL_BLOCK = 32  # backward: channels a task; two cache lines of float32
+from ..cpu.compiled import compiled
+from ..cpu.memory import empty
 
 
 def _forward(x, y, indices, kernel, stride, padding, dilation):
@@ -20,7 +20,7 @@ def _forward(x, y, indices, kernel, stride, padding, dilation):
         n, p = task // y.shape[1], task % y.shape[1]
         for q in range(y.shape[2]):
             best, where = y[n, p, q], indices[n, p, q]
-            empty = True
+            untouched = True
             for r in range(kernel[0]):
                 i = p * stride[0] + r * dilation[0] - padding[0]
                 if i < 0 or i >= height:
@@ -30,11 +30,11 @@ def _forward(x, y, indices, kernel, stride, padding, dilation):
                     if j < 0 or j >= width:
                         continue
                     pixels, number = x[n, i, j], np.int32(i * width + j)
-                    if empty:
+                    if untouched:
                         for c in range(channels):
                             best[c] = pixels[c]
                             where[c] = number
-                        empty = False
+                        untouched = False
                         continue
                     for c in range(channels):
                         value, old = pixels[c], best[c]
@@ -43,18 +43,34 @@ def _forward(x, y, indices, kernel, stride, padding, dilation):
                         where[c] = number if wins else where[c]
 
 
-def _grad_input(grad, indices, gx):
-    batch, rows, columns, channels = grad.shape
-    width = gx.shape[2]
-    blocks = (channels + CHANNEL_BLOCK - 1) // CHANNEL_BLOCK
-    for task in prange(batch * blocks):
-        n, first = task // blocks, task % blocks * CHANNEL_BLOCK
-        last = min(first + CHANNEL_BLOCK, channels)
-        for p in range(rows):
-            for q in range(columns):
-                for c in range(first, last):
-                    pixel = indices[n, p, q, c]
-                    gx[n, pixel // width, pixel % width, c] += grad[n, p, q, c]
+def _grad_input(grad, indices, gx, kernel, stride, padding, dilation):
+    """A pixel gathers from the windows that it is in, in their order: nothing need be cleared, nor waited for."""
+    batch, height, width, channels = gx.shape
+    rows, columns = grad.shape[1:3]
+    for task in prange(batch * height):
+        n, i = task // height, task % height
+        for j in range(width):
+            to, number = gx[n, i, j], np.int32(i * width + j)
+            untouched = True
+            for r in range(kernel[0] - 1, -1, -1):
+                p, beside = divmod(i + padding[0] - r * dilation[0], stride[0])
+                if beside or p < 0 or p >= rows:
+                    continue
+                for s in range(kernel[1] - 1, -1, -1):
+                    q, beside = divmod(j + padding[1] - s * dilation[1], stride[1])
+                    if beside or q < 0 or q >= columns:
+                        continue
+                    sent, where = grad[n, p, q], indices[n, p, q]
+                    if untouched:
+                        for c in range(channels):
+                            to[c] = sent[c] if where[c] == number else grad.dtype.type(0)
+                        untouched = False
+                        continue
+                    for c in range(channels):
+                        to[c] += sent[c] if where[c] == number else grad.dtype.type(0)
+            if untouched:
+                for c in range(channels):
+                    to[c] = 0
 
 
 def _image(dtype, written=False):
@@ -66,12 +82,10 @@ def _image(dtype, written=False):
 def _compiled(function, dtype):
     """The machine code for one dtype, whatever the strides and flags of the arrays that come."""
     real = from_dtype(np.dtype(dtype))
-    if function is _forward:
-        pair = types.UniTuple(types.int64, 2)
-        signature = types.void(_image(real), _image(real, True), _image(int32, True), pair, pair, pair, pair)
-    else:
-        signature = types.void(_image(real), _image(int32), _image(real, True))
-    return njit([signature], parallel=True, nogil=True, cache=True)(function)
+    arrays = (_image(real), _image(real, True), _image(int32, True))
+    if function is _grad_input:
+        arrays = (_image(real), _image(int32), _image(real, True))
+    return compiled(function, types.void(*arrays, *[types.UniTuple(types.int64, 2)] * 4), parallel=True)
 
 
 def _channels_last(x):
@@ -82,17 +96,19 @@ def _shape(n, c, h, w):
     return n, h, w, c
 
 
+def _windows(g):
+    return g.kernel, g.stride, (g.padding[0][0], g.padding[1][0]), g.dilation
+
+
 def forward(x, geometry):
     g = geometry
-    y = np.empty(_shape(*g.y_shape), x.dtype)
-    indices = np.empty(y.shape, np.int32)
-    run = _compiled(_forward, x.dtype)
-    before = (g.padding[0][0], g.padding[1][0])
-    run(_channels_last(x), y, indices, g.kernel, g.stride, before, g.dilation)
+    y = empty(_shape(*g.y_shape), x.dtype)
+    indices = empty(y.shape, np.dtype(np.int32))
+    _compiled(_forward, x.dtype)(_channels_last(x), y, indices, *_windows(g))
     return y.transpose(0, 3, 1, 2), indices.transpose(0, 3, 1, 2)
 
 
 def grad_input(grad, indices, geometry):
-    gx = np.zeros(_shape(*geometry.x_shape), grad.dtype)
-    _compiled(_grad_input, grad.dtype)(_channels_last(grad), _channels_last(indices), gx)
+    gx = empty(_shape(*geometry.x_shape), grad.dtype)
+    _compiled(_grad_input, grad.dtype)(_channels_last(grad), _channels_last(indices), gx, *_windows(geometry))
     return gx.transpose(0, 3, 1, 2)

@@ -23,6 +23,14 @@ def _check_grad_input(grad: Array, y: Array) -> None:
     check_shape("relu.grad_input", "grad", grad, y.shape, "that of y")
 
 
+LEAST = 1 << 14  # numbers: for fewer, NumPy is done before threads have started
+
+
+def _large(x: Array | None = None, y: Array | None = None, **_: Array) -> str | None:
+    size = (y if x is None else x).size  # type: ignore[union-attr]  # one of the two is there
+    return f"{size} numbers are too few to share out among threads; from {LEAST} on" if size < LEAST else None
+
+
 forward = KernelSpec(
     name="relu",
     package=__name__,
@@ -31,6 +39,7 @@ forward = KernelSpec(
     bound=bounds.exact,
     dummies=lambda dtype, x_shape: {"x": dummy(x_shape, dtype)},
     versions=(
+        Version("cpu.flat", "cpu:forward", _large, cases="cases:forward_large"),
         Version("reference.maximum", "reference:forward"),
         Version("cuda.vector", "cuda:vector"),
         Version("cuda.naive", "cuda:naive"),
@@ -48,6 +57,7 @@ grad_input = KernelSpec(
     bound=bounds.exact,
     dummies=lambda dtype, x_shape: {"grad": dummy(x_shape, dtype), "y": dummy(x_shape, dtype)},
     versions=(
+        Version("cpu.flat", "cpu:grad_input", _large, cases="cases:grad_input_large"),
         Version("reference.where", "reference:grad_input"),
         Version("cuda.vector", "cuda:grad_input_vector"),
         Version("cuda.naive", "cuda:grad_input_naive"),

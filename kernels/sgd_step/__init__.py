@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ArgumentError
+from ..backends import BACKENDS
 from ..registry import Cost, KernelSpec, Version, check_floats, check_settings, check_shape, dummy
 from ..verify import bounds
 
@@ -55,6 +56,24 @@ def _cost(parameter: Array, velocity: Array | None, **_: Any) -> Cost:
     return Cost(6 * parameter.size, (3 if velocity is None else 5) * parameter.nbytes)
 
 
+def in_place(parameter: Array, grad: Array, velocity: Array | None, **settings: Any) -> bool:
+    """Overwrites a parameter and its velocity with what `forward` would return, and says so.
+
+    False, and nothing has happened, where that cannot be: arrays that are not C-ordered, no Numba, a version asked for.
+    """
+    kept = [a for a in (parameter, velocity) if a is not None]
+    if (
+        forward.forced()
+        or BACKENDS["cpu"].unavailable()
+        or not all(a.flags.c_contiguous and a.flags.writeable for a in kept)
+    ):
+        return False
+    from . import cpu
+
+    cpu.in_place(parameter, grad, velocity, **settings)
+    return True
+
+
 forward = KernelSpec(
     name="sgd_step",
     package=__name__,
@@ -63,6 +82,7 @@ forward = KernelSpec(
     bound=bounds.sgd_step,
     dummies=_dummies,
     versions=(
+        Version("cpu.flat", "cpu:forward"),
         Version("reference.formula", "reference:forward"),
         Version("cuda.vector", "cuda:vector"),
         Version("cuda.naive", "cuda:naive"),

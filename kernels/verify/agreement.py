@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,20 +19,23 @@ Call = dict[str, Any]
 
 
 class Disagreement(AssertionError):
-    """What a version answers and what it should. share: the error as a multiple of its bound; inf where it has none."""
+    """What a version answers and what it should. share: the error as a multiple of its bound; inf where it has none.
 
-    def __init__(self, message: str, share: float = math.inf) -> None:
+    call: what was asked, where that is another call than the one drawn.
+    """
+
+    def __init__(self, message: str, share: float = math.inf, call: Call | None = None) -> None:
         super().__init__(message)
-        self.share = share
+        self.share, self.call = share, call
 
 
 @contextmanager
-def telling(what: str) -> Iterator[None]:
-    """Puts `what` before the message of a Disagreement, and behind that of a KernelFault."""
+def telling(what: str, call: Call | None = None) -> Iterator[None]:
+    """Puts `what` before the message of a Disagreement, and behind that of a KernelFault. call: what is asked."""
     try:
         yield
     except Disagreement as error:
-        raise Disagreement(f"{what}: {error}", error.share) from None
+        raise Disagreement(f"{what}: {error}", error.share, call or error.call) from None
     except KernelFault as fault:
         told = str(fault).removeprefix(f"{fault.kernel}: {fault.kind}: ")
         raise KernelFault(fault.kernel, fault.kind, f"{told}, found with {what}") from None
@@ -63,7 +66,7 @@ def check(op: str, version: str, cases: int = 400) -> int:
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    @given(kernel.load(kernel.cases)())
+    @given(kernel.calls(version))
     def every(call: Call) -> None:
         nonlocal served, reason
         kernel.check(**call)
@@ -95,11 +98,12 @@ def agrees(kernel: KernelSpec, version: Version, call: Call) -> float | None:
     require(len(parts) == len(truths), f"{len(parts)} results, but the oracle has {len(truths)}")
     dtype = next(array.dtype for array in inputs if array.dtype.kind == "f")
     shares = []
-    for part, true, allowed in zip(parts, truths, bounds, strict=True):
-        require(part.shape == true.shape, f"shape {part.shape}, but the oracle has {true.shape}")
-        wanted = dtype if true.dtype.kind == "f" else true.dtype
-        require(part.dtype == wanted, f"dtype {part.dtype}, but the call has {wanted}")
-        shares.append(within(part, true, allowed))
+    for number, (part, true, allowed) in enumerate(zip(parts, truths, bounds, strict=True), 1):
+        with telling(f"answer {number} of {len(parts)}") if len(parts) > 1 else nullcontext():
+            require(part.shape == true.shape, f"shape {part.shape}, but the oracle has {true.shape}")
+            wanted = dtype if true.dtype.kind == "f" else true.dtype
+            require(part.dtype == wanted, f"dtype {part.dtype}, but the call has {wanted}")
+            shares.append(within(part, true, allowed))
     return largest(shares)
 
 
@@ -117,14 +121,18 @@ def within(got: np.ndarray, true: np.ndarray, allowed: Any) -> float | None:
     if not true.size:
         return None
     finite = np.isfinite(true)
-    require(np.array_equal(got[~finite], true[~finite], equal_nan=True), "NaN or infinity in the wrong place")
+    misplaced = np.argwhere(~finite & (got != true) & ~(np.isnan(got) & np.isnan(true)))
+    if len(misplaced):
+        at = tuple(misplaced[0].tolist())
+        raise Disagreement(f"NaN or infinity in the wrong place: at {list(at)}: {got[at]} instead of {true[at]}")
     error = np.abs(got[finite].astype(np.float64) - true[finite])
     allowed = np.broadcast_to(allowed, true.shape)[finite]
     passes = error <= allowed  # false wherever a NaN is involved
     if not passes.all():
         worst = np.flatnonzero(~passes)[0]
         at = np.argwhere(finite)[worst].tolist()
-        message = f"at {at}: {got[finite][worst]!r} is {error[worst]} from the truth; bound {allowed[worst]}"
+        answer = f"{got[finite][worst]:.9g} instead of {true[finite][worst]:.9g}"
+        message = f"at {at}: {answer}, {error[worst]:.3g} from the truth; bound {allowed[worst]:.3g}"
         share = math.inf if not allowed[~passes].all() else float(np.max(error[~passes] / allowed[~passes]))
         raise Disagreement(message, share)
     return float(np.divide(error, allowed, out=np.zeros_like(error), where=allowed > 0).max(initial=0))

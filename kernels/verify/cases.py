@@ -21,18 +21,26 @@ SCHEDULES: tuple[Schedule, ...] = (*NAMED, 1, 2, 3)
 
 
 @cache
-def ten(op: str, number: int, smallest_first: bool = False) -> tuple[Case, ...]:
-    """The cases of an op from the `number`th seed. Their arrays are shared: copy what might be written to."""
+def ten(op: str, number: int, smallest_first: bool = False, version: str = "") -> tuple[Case, ...]:
+    """The cases of an op from the `number`th seed; of a version, if it has some of its own.
+
+    Their arrays are shared: copy what might be written to.
+    """
     if smallest_first:
         return tuple(
-            sorted(ten(op, number), key=lambda case: sum(a.size for v in case[0].values() for a in arrays_in(v)))
+            sorted(
+                ten(op, number, version=version),
+                key=lambda case: sum(a.size for v in case[0].values() for a in arrays_in(v)),
+            )
         )
     found: list[Case] = []
-    _visit(op, number, found.append, shrink=False)
+    _visit(op, number, version, found.append, shrink=False)
     return (*found[2:], *found[:2])  # the first two are always as simple as can be
 
 
-def smallest(op: str, number: int, fails: Callable[[Case], BaseException | None]) -> tuple[Case, BaseException] | None:
+def smallest(
+    op: str, number: int, fails: Callable[[Case], BaseException | None], version: str = ""
+) -> tuple[Case, BaseException] | None:
     """The smallest case that `fails` has an exception for, and that; None if none of `ten(op, number)` fails.
 
     From the first that fails on it is made smaller, as long as it still fails.
@@ -48,11 +56,11 @@ def smallest(op: str, number: int, fails: Callable[[Case], BaseException | None]
         require(error is None, "")  # for hypothesis, to whom all failures are one
 
     with suppress(AssertionError, Flaky):  # a version whose answers change may not fail again
-        _visit(op, number, visit, shrink=True)
+        _visit(op, number, version, visit, shrink=True)
     return last[-1] if last else None
 
 
-def _visit(op: str, number: int, visitor: Callable[[Case], Any], shrink: bool) -> None:
+def _visit(op: str, number: int, version: str, visitor: Callable[[Case], Any], shrink: bool) -> None:
     from hypothesis import HealthCheck, Phase, given, seed, settings
     from hypothesis import strategies as st
 
@@ -68,7 +76,7 @@ def _visit(op: str, number: int, visitor: Callable[[Case], Any], shrink: bool) -
         print_blob=False,
         suppress_health_check=list(HealthCheck),
     )
-    @given(st.tuples(known.load(known.cases)(), st.sampled_from(SCHEDULES)))
+    @given(st.tuples(known.calls(version), st.sampled_from(SCHEDULES)))
     def every(case: Case) -> None:
         visitor(case)
 

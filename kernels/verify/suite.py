@@ -20,7 +20,7 @@ import numpy as np
 from ...errors import ArgumentError, KernelFault
 from .. import precision
 from ..backends import BACKENDS
-from ..emulator import schedule
+from ..emulator import library, schedule
 from ..registry import KernelSpec, Version, spec, specs
 from . import homes
 from .agreement import Call, Disagreement
@@ -32,6 +32,7 @@ from .properties.calls import fresh
 QUICK, OWN, DEEP = 3, 25, 100  # calls that show something, of each property of each version; OWN of a single one
 WATCHED = ("emulator", "interpreter")  # where the order of threads is chosen
 SLOW = ("interpreter",)  # backends that are asked the smallest calls first
+MOST_STEPS = 100_000_000  # of a launch on a drawn call; none of the register's takes a tenth
 TRIED = 10  # calls drawn for each that shows something, before the version is said not to serve
 
 
@@ -97,7 +98,8 @@ def subjects(op: str | None = None, backend: str | None = None, version: str | N
 def verified(chosen: Iterable[Subject], cases: int = QUICK) -> Iterator[Row]:
     """The rows of every property of every subject, each as soon as it is there; needs hypothesis.
 
-    A version whose backend is missing gets one row, "not served", with the reason.
+    A version whose backend is missing gets one row, "not served", with the reason. One that never ends is asked for
+    no more properties.
     """
     for subject in chosen:
         missing = BACKENDS[subject.version.backend].unavailable()
@@ -106,7 +108,10 @@ def verified(chosen: Iterable[Subject], cases: int = QUICK) -> Iterator[Row]:
             continue
         for kind in PROPERTIES:
             if kind.has(subject.kernel.name):
-                yield held(kind, subject, cases)
+                row = held(kind, subject, cases)
+                yield row
+                if row.case.get("fault") == "hang":
+                    break
 
 
 def held(kind: Property, subject: Subject, cases: int = QUICK) -> Row:
@@ -115,6 +120,7 @@ def held(kind: Property, subject: Subject, cases: int = QUICK) -> Row:
     op = kind.calls_of(kernel.name)
     most = -(-cases * TRIED // TEN)
     slow = version.backend in SLOW
+    own = version.name if any(v.name == version.name and v.cases for v in spec(op).versions) else ""
     shares: list[float] = []
     reason = "none of the calls drawn shows anything"
 
@@ -122,12 +128,12 @@ def held(kind: Property, subject: Subject, cases: int = QUICK) -> Row:
         return Row(kernel.name, subject.label, kind.name, len(shares), worst, outcome, why, case)
 
     with precision.as_needed(version.precision):
-        for number, case in ((tens, case) for tens in range(most) for case in ten(op, tens, slow)):
+        for number, case in ((tens, case) for tens in range(most) for case in ten(op, tens, slow, own)):
             reason = _reason(kind, kernel, version, case[0]) or reason
             share, error = _held(kind, kernel, version, case)
             if error is not None:
                 shares.append(math.inf)
-                at, what = _smallest(kind, kernel, version, (case, error), op, number)
+                at, what = _smallest(kind, kernel, version, (case, error), op, number, own)
                 return row("failed", getattr(what, "share", None), **_told(subject, at, what))
             if share is not None:
                 shares.append(share)
@@ -143,28 +149,38 @@ def _reason(kind: Property, kernel: KernelSpec, version: Version, call: Call) ->
     return kernel.reason_against(version, homes.moved(call, version))
 
 
-def _held(kind: Property, kernel: KernelSpec, version: Version, case: Case) -> tuple[float | None, Exception | None]:
+def _held(
+    kind: Property, kernel: KernelSpec, version: Version, case: Case
+) -> tuple[float | None, BaseException | None]:
     """The share of one case, None where it shows nothing; or what went wrong, whatever it is."""
     call, order = case
     if _reason(kind, kernel, version, call):
         return None, None
     try:
-        with schedule(order), np.errstate(all="ignore"):
+        with schedule(order), library.at_most(MOST_STEPS), np.errstate(all="ignore"):
             return kind.holds(kernel, version, fresh(call)), None
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a function of the user's may try to end the process
         return None, error
 
 
 def _smallest(
-    kind: Property, kernel: KernelSpec, version: Version, failure: tuple[Case, BaseException], op: str, number: int
+    kind: Property,
+    kernel: KernelSpec,
+    version: Version,
+    failure: tuple[Case, BaseException],
+    op: str,
+    number: int,
+    own: str,
 ) -> tuple[Case, BaseException]:
     """The smallest case that fails, and how: of the ten in which one did, or of the first ten.
 
     hypothesis draws some numbers that stand in the modules loaded so far, so once in a while ten cases drawn again are
-    others; then it may be the failure that is given.
+    others; then it may be the failure that is given. What never ends takes its time, so that is not made smaller.
     """
+    if getattr(failure[1], "kind", None) == "hang":
+        return failure
     for tried in dict.fromkeys((number, 0)):
-        found = smallest(op, tried, lambda case: _held(kind, kernel, version, case)[1])
+        found = smallest(op, tried, lambda case: _held(kind, kernel, version, case)[1], own)
         if found:
             return found
     return failure
@@ -173,9 +189,11 @@ def _smallest(
 def _told(subject: Subject, case: Case, error: BaseException) -> dict[str, Any]:
     """What a failed row says: what is wrong, and the smallest case of it."""
     call, order = case
+    call = getattr(error, "call", None) or call
     text = str(error).partition("\n")[0]
     what = text if isinstance(error, (Disagreement, KernelFault)) else f"{type(error).__name__}: {text}"
     ordered = {"schedule": order} if subject.version.backend in WATCHED else {}
     where = "".join(f"; {name}: {value}" for name, value in ordered.items())
-    why = f"{what}; smallest case: {described(call)}{where}"
-    return {"why": why, "call": described(call), **ordered}
+    fault = {"fault": error.kind} if isinstance(error, KernelFault) else {}
+    why = f"{what}; {'case' if fault.get('fault') == 'hang' else 'smallest case'}: {described(call)}{where}"
+    return {"why": why, "call": described(call), **ordered, **fault}

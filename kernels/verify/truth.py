@@ -22,7 +22,7 @@ def truth(kernel: KernelSpec, call: dict[str, Any]) -> Any:
 
 def bound(kernel: KernelSpec, version: Version, call: dict[str, Any]) -> Any:
     """How far a version may be off, elementwise; a tuple where the oracle's answer is one."""
-    key = kernel.name, version.precision, _key(call)
+    key = kernel.name, version.precision, version.bound, _key(call)
     return _remembered(key, lambda: kernel.bound_of(version, call, truth(kernel, call)))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -36,6 +37,7 @@ COMMANDS = {
     "convert": "turn weights of another framework into a minitl file",
     "kernels": "list the versions of every op and whether they can run here",
     "verify": "verify kernels by their properties, your own ones too",
+    "bench": "time the versions of an op, or a network, on this machine",
     "pretrain": "train the small network that comes with minitl, from MNIST's files",
 }
 
@@ -47,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a file name of any bytes can be shown
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
-    with _streams() as out, _termination() as terminated:
+    with _streams() as out, _termination() as terminated, _news():
         try:
             with warnings.catch_warnings():
                 _tell_warnings()
@@ -101,6 +103,29 @@ def _termination() -> Iterator[list[int]]:
         signal.signal(signal.SIGTERM, before)
 
 
+class _Teller(logging.Handler):
+    """Tells what a program may want to know, in a line on stderr, beside progress bars."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
+        tqdm.write(f"minitl: {one_line(record.getMessage())}", file=sys.stderr)
+
+
+@contextmanager
+def _news() -> Iterator[None]:
+    """Tells what the library logs, such as that kernels are being compiled, which may take seconds."""
+    log, teller = logging.getLogger("minitl"), _Teller()
+    level = log.level
+    log.addHandler(teller)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(teller)
+        log.setLevel(level)
+
+
 def _tell_warnings() -> None:
     """Warnings are told in a line; asked to be errors (PYTHONWARNINGS=error) they must not end hours of training."""
     warnings.showwarning = _show_warning
@@ -136,6 +161,10 @@ def _dispatch(words: list[str]) -> int:
     except SystemExit as leaving:  # argparse has printed help, or what is wrong
         return DONE if not leaving.code else MISUSED
     args.words = words
+    if getattr(args, "threads", None) is not None:
+        from .. import set_num_threads  # here, so that --help stays quick
+
+        set_num_threads(args.threads)
     status = module.run(args)
     sys.stdout.flush()  # so that a full disk or a broken pipe is met here, not at exit
     return status

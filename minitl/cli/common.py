@@ -33,6 +33,16 @@ def add_device(parser: argparse._ActionsContainer, default: str | None = "cpu", 
     )
 
 
+def add_threads(parser: argparse._ActionsContainer) -> None:
+    """Declares --threads, which the command line's beginning (cli.main) obeys."""
+    parser.add_argument(
+        "--threads",
+        type=at_least(1),
+        metavar="N",
+        help="threads of the CPU's kernels (default: MINITL_NUM_THREADS, or every core that this process may use)",
+    )
+
+
 def check_fresh(path: Path, force: bool) -> None:
     """ArgumentError if results cannot go to the folder `path`: it is a file, or holds something and not `force`."""
     if path.exists() and not path.is_dir():

@@ -36,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("minitl-demo"), metavar="FOLDER", help="default: minitl-demo")
     parser.add_argument("--seeds", type=common.at_least(1, most=20), default=5, help="repetitions (default: 5)")
     parser.add_argument("--shots", type=common.at_least(1, most=30), default=5, help="examples a class (default: 5)")
+    common.add_threads(parser)
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
 
 

@@ -31,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=common.at_least(0), default=0, help="which pictures those are (default: 0)")
     common.add_device(parser)
+    common.add_threads(parser)
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
     parser.add_argument("--json", action="store_true", help="print JSON, with the answer to every picture")
 

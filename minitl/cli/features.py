@@ -30,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="ending in .npz, .csv or .h5")
     parser.add_argument("--force", action="store_true", help="write over an existing file")
     common.add_device(parser)
+    common.add_threads(parser)
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
 
 

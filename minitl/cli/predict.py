@@ -30,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--csv", type=Path, metavar="FILE", help="write a CSV file instead of printing a table")
     parser.add_argument("--force", action="store_true", help="write over an existing CSV file")
     common.add_device(parser)
+    common.add_threads(parser)
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
 
 

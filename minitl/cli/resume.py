@@ -23,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="FILE", help="the weight file that it began with, if it has moved")
     parser.add_argument("--photos", type=Path, metavar="PATH", help="its pictures (folder or file), if they have moved")
     common.add_device(parser, None, "where it began")
+    common.add_threads(parser)
     parser.add_argument("--json", action="store_true", help="print the evaluation and the settings as JSON")
     parser.add_argument("--no-progress", action="store_true", help="no progress bars, no talk while working")
 

@@ -56,6 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_pictures(parser)
     rest = parser.add_argument_group("besides")
     common.add_device(rest)
+    common.add_threads(rest)
     rest.add_argument("--seed", type=common.at_least(0), default=0, help="same seed, same result (default: 0)")
     rest.add_argument("--json", action="store_true", help="print the evaluation and the settings as JSON")
     rest.add_argument("--no-progress", action="store_true", help="no progress bars, no talk while working")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from .. import images
 from ..errors import ArgumentError, DataError
@@ -49,6 +50,12 @@ class Item:
         if isinstance(self.source, Path):
             return images.decode(self.source)
         return colour(self.source)
+
+    def image(self) -> Image.Image:
+        """The same as a picture of Pillow's, mode RGB."""
+        if isinstance(self.source, Path) and self._is_its_source():
+            return images.decode_image(self.source)
+        return Image.fromarray(self.picture())
 
     def stamp(self) -> Any:
         """Changes when the picture does: a file's size and time, an array's digest. None for a file that is gone."""

@@ -75,6 +75,8 @@ def load(
         raise ArgumentError(f"load: workers must be a whole number; got {workers!r:.60}")
 
     def prepare(item: Item) -> np.ndarray:
+        if augment is None and isinstance(preprocessing, Preprocessing):
+            return preprocessing(item.image())
         picture = item.picture()
         return preprocessing(picture if augment is None else augment(item, picture))
 

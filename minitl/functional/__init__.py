@@ -14,7 +14,7 @@ from .padding import pad
 from .pooling import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
 from .reduction import max, mean, sum
 from .shape import concat, flatten, index, reshape, transpose
-from .workspace import workspace
+from .workspace import packed, workspace
 
 __all__ = [
     "Parameter",
@@ -52,6 +52,7 @@ __all__ = [
     "mean",
     "multiply",
     "negate",
+    "packed",
     "pad",
     "power",
     "relu",

@@ -24,6 +24,11 @@ def as_tensor(x: Any, like: Tensor | None = None) -> Tensor:
     return tensor(x)
 
 
+def forms(weight: Any) -> dict[Any, Any] | None:
+    """Where kernels keep what they have made of a parameter's numbers; None for a weight that nobody keeps."""
+    return weight.forms if isinstance(weight, Tensor) and weight.version is not None else None
+
+
 def _share(a: Any, b: Any) -> bool:
     return device.library(a).may_share_memory(a, b)
 

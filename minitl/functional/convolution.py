@@ -11,7 +11,7 @@ from ..kernels import conv2d as kernel
 from ..kernels import relu as relu_kernel
 from ..kernels.geometry import PADDING_MODES
 from ..tensor import Tensor
-from .apply import apply, as_tensor
+from .apply import apply, as_tensor, forms
 from .padding import Pad
 
 BORDERS = ("reflect", "circular")  # padding modes that no kernel knows: the picture gets its border first
@@ -19,11 +19,12 @@ BORDERS = ("reflect", "circular")  # padding modes that no kernel knows: the pic
 
 class Conv2d(Function):
     @staticmethod
-    def forward(ctx: Context, x: Any, w: Any, b: Any, relu: bool = False, **attributes: Any) -> Any:
+    def forward(ctx: Context, x: Any, w: Any, b: Any, relu: bool = False, packed: Any = None, **attributes: Any) -> Any:
         geometry = ConvGeometry.infer(x.shape, w.shape, **attributes)
         ctx.geometry = geometry
+        ctx.packed = None if ctx.needs[1] else packed  # weights about to change are not worth keeping packed
         # Each gradient needs the other factor: a frozen weight lets the activations go.
-        y = kernel.forward(x, w, b, geometry, relu)
+        y = kernel.forward(x, w, b, geometry, relu, ctx.packed)
         ctx.save(x if ctx.needs[1] else None, w if ctx.needs[0] else None, y if relu else None)
         return y
 
@@ -33,7 +34,7 @@ class Conv2d(Function):
         if y is not None:
             grad = relu_kernel.grad_input(grad, y)
         return (
-            kernel.grad_input(grad, w, ctx.geometry) if ctx.needs[0] else None,
+            kernel.grad_input(grad, w, ctx.geometry, ctx.packed) if ctx.needs[0] else None,
             kernel.grad_weight(grad, x, ctx.geometry) if ctx.needs[1] else None,
             kernel.grad_bias(grad) if ctx.needs[2] else None,
         )
@@ -72,10 +73,10 @@ def conv2d(
     not fit.
     """
     x, geometry = _bordered(x, w, padding_mode, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    return apply(Conv2d, x, w, b, **geometry)
+    return apply(Conv2d, x, w, b, packed=forms(w), **geometry)
 
 
 def conv2d_relu(x: Tensor, w: Tensor, b: Tensor | None = None, padding_mode: str = "zeros", **geometry: Any) -> Tensor:
     """relu(conv2d(x, w, b, padding_mode=padding_mode, **geometry)), bit for bit, in one pass over the output."""
     x, geometry = _bordered(x, w, padding_mode, **geometry)
-    return apply(Conv2d, x, w, b, relu=True, **geometry)
+    return apply(Conv2d, x, w, b, relu=True, packed=forms(w), **geometry)

@@ -14,3 +14,10 @@ def workspace(op: str, dtype: Any, **shapes: Any) -> int:
     kernel = kernels.spec(op)
     arguments = kernel.example(np.dtype(dtype), **shapes)
     return kernel.choose(arguments).workspace(**arguments)
+
+
+def packed(op: str, dtype: Any, **shapes: Any) -> int:
+    """Bytes of the weights in the form that this version wants, beside the weights themselves."""
+    kernel = kernels.spec(op)
+    arguments = kernel.example(np.dtype(dtype), **shapes)
+    return kernel.choose(arguments).packed(**arguments)

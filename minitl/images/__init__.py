@@ -1,7 +1,7 @@
 """Pictures to arrays: decoding whatever a camera or a tool wrote, augmentation, and a network's preprocessing."""
 
 from .augmentation import FILLS, PRESETS, Augmentation
-from .decode import EXTENSIONS, FORMATS, MAX_PIXELS, decode, require_file
+from .decode import EXTENSIONS, FORMATS, MAX_PIXELS, decode, decode_image, require_file
 from .preprocessing import CHANNELS, FILTERS, RESIZE_RULES, Preprocessing
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "Augmentation",
     "Preprocessing",
     "decode",
+    "decode_image",
     "require_file",
 ]

@@ -6,11 +6,15 @@ import io
 import os
 import stat
 import warnings
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from ..errors import DataError
+
+Result = TypeVar("Result")
 
 # What counts as a photograph in a folder of pictures. No .gif: its 256 colours hold no photographs, and what lies
 # about in folders under that ending is placeholders ("image not found") and banners. `decode` does read one when asked.
@@ -31,6 +35,15 @@ def decode(source: str | os.PathLike[str] | bytes) -> np.ndarray:
     Greyscale, palette, 1-bit, CMYK and 16-bit pictures are converted (16 bits scaled to 8, not clipped), transparency
     is laid on white, and of an animation the first frame is taken. Raises DataError with the file and the reason.
     """
+    return _decoded(source, np.array)
+
+
+def decode_image(source: str | os.PathLike[str] | bytes) -> Image.Image:
+    """The same as a picture of Pillow's, mode RGB: `Preprocessing` takes it as it is, which spares two copies."""
+    return _decoded(source, lambda picture: picture)
+
+
+def _decoded(source: str | os.PathLike[str] | bytes, finish: Callable[[Image.Image], Result]) -> Result:
     name = "<bytes>" if isinstance(source, bytes) else os.fspath(source)
     size = len(source) if isinstance(source, bytes) else _file_size(name)
     if size == 0:
@@ -38,7 +51,7 @@ def decode(source: str | os.PathLike[str] | bytes) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else name, formats=FORMATS) as picture:
             picture.load()
-            return np.array(_rgb(_upright(picture)))
+            return finish(_rgb(_upright(picture)))
     except Image.UnidentifiedImageError:
         raise DataError(f"{name}: is not a picture of the formats {', '.join(FORMATS)}; convert or remove it") from None
     except MemoryError:
@@ -72,7 +85,8 @@ def _file_size(name: str) -> int:
 
 def _upright(picture: Image.Image) -> Image.Image:
     try:
-        return ImageOps.exif_transpose(picture)
+        lies_right = picture.getexif().get(ExifTags.Base.Orientation, 1) == 1
+        return picture if lies_right else ImageOps.exif_transpose(picture)  # which would copy it in either case
     except Exception:  # broken EXIF says nothing about the pixels: take them as they lie
         return picture
 
@@ -87,7 +101,7 @@ def _rgb(picture: Image.Image) -> Image.Image:
         layer = picture.convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, layer).convert("RGB")
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")  # which would copy it
 
 
 def _from_16_bits(picture: Image.Image) -> Image.Image:

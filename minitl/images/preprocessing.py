@@ -109,9 +109,12 @@ class Preprocessing:
             return min(height / self.size[0], width / self.size[1])
         return 1.0
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """`picture` (H, W, 3) uint8 RGB as a float32 array (C, h, w), C-ordered."""
-        image = Image.fromarray(require_picture("preprocessing", picture))
+    def __call__(self, picture: np.ndarray | Image.Image) -> np.ndarray:
+        """`picture` (H, W, 3) uint8 RGB, or Pillow's of mode RGB, as a float32 array (C, h, w), C-ordered."""
+        if isinstance(picture, Image.Image) and picture.mode == "RGB":
+            image = picture
+        else:
+            image = Image.fromarray(require_picture("preprocessing", picture))
         if self.channels == "L":
             image = image.convert("L")
         pixels = np.asarray(self._cropped(self._resized(image)))

@@ -75,8 +75,10 @@ def prepared(net: Network, pictures: Any) -> Iterator[np.ndarray]:
             "or call net(x) with preprocessed arrays"
         )
     for picture in as_pictures(pictures):
-        array = images.decode(picture) if isinstance(picture, (str, Path)) else picture
-        yield net.preprocessing(np.repeat(array[:, :, None], 3, axis=2) if array.ndim == 2 else array)
+        if isinstance(picture, (str, Path)):
+            yield net.preprocessing(images.decode_image(picture))
+        else:
+            yield net.preprocessing(np.repeat(picture[:, :, None], 3, axis=2) if picture.ndim == 2 else picture)
 
 
 def as_pictures(pictures: Any) -> Sequence[Any]:

@@ -46,20 +46,29 @@ def predicted(
     size, given = dtype.itemsize, batch * prod(shapes[INPUT])  # the caller's array, of which a Tensor is a copy
 
     def total(numbers: int, gradients: bool) -> int:
-        own, lent = size * arrays, _workspace(graph, shapes, batch, dtype, gradients)
+        own, lent = size * arrays, _workspace(graph, shapes, frozen, batch, dtype, gradients)
         return own + round(SLACK * (size * (given + numbers) + lent))
 
     return Memory(size * arrays, total(running, False), total(step, True))
 
 
-def _workspace(graph: Graph, shapes: Mapping[str, Shape], batch: int, dtype: np.dtype, gradients: bool) -> int:
-    """The most bytes that the kernels of one node take: once used, they stay with the process."""
-    most = 0
+def _workspace(
+    graph: Graph, shapes: Mapping[str, Shape], frozen: Mapping[str, bool], batch: int, dtype: np.dtype, gradients: bool
+) -> int:
+    """The most bytes that the kernels of one node take: once used, they stay with the process. And all packed weights.
+
+    Those of a weight that is trained are made anew in every step and not kept.
+    """
+    most, kept = 0, 0
     for node in graph:
         inputs = [shapes[name] for name in node.inputs]
+        packed, lent = node.layer.packed(batch, dtype, *inputs), 0
+        if gradients and not frozen.get(f"{node.name}.weight", True):
+            lent = packed
+        kept += packed - lent
         for backward in {False, gradients}:
-            most = max(most, node.layer.workspace(batch, dtype, *inputs, gradients=backward))
-    return most
+            most = max(most, lent + node.layer.workspace(batch, dtype, *inputs, gradients=backward))
+    return most + kept
 
 
 class _Walk:
@@ -139,5 +148,5 @@ class _Walk:
                 else:
                     pending[name] = grad if handed_on else name
         trained = sum(self.trained.values())
-        update = gradients + trained + max(self.trained.values())  # the velocity, and one parameter's new numbers
+        update = gradients + trained  # the velocity; numbers are overwritten
         return max(fullest + trained, self._held(outside) + update)

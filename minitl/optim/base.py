@@ -124,6 +124,8 @@ class Optimizer(ABC):
             kept.update(zip(self.roles, arrays, strict=True))
             p.assign(new)
             return
+        if self._in_place(p, kept, rate, step):
+            return
         rows = {role: np.atleast_1d(kept[role]) for role in self.roles}  # views: what is written there is kept
         old, grad = np.atleast_1d(p.data), np.atleast_1d(device.beside(p.grad, p.data))
         new = np.empty_like(old)
@@ -133,13 +135,23 @@ class Optimizer(ABC):
             np.subtract(old[part], self.change(old[part], slope, held, rate, step), out=new[part])
         p.assign(new.reshape(p.shape))
 
-    def _in_one_pass(self, p: Parameter) -> bool:
-        """Whether the op `kernel` moves p: on a GPU, and where `kernels.using` asks for a version of it.
+    def _in_place(self, p: Parameter, kept: Mapping[str, Any], rate: float, step: int) -> bool:
+        """Whether p has been moved by the kernel that overwrites its numbers, where there is one."""
+        module: Any = getattr(kernels, self._kernel, None)
+        if not hasattr(module, "in_place"):
+            return False
+        slope = device.beside(p.grad, p.data).astype(p.dtype, copy=False)
+        return p.overwrite(lambda array: module.in_place(array, slope, **self.operands(kept, rate, step)))
 
-        A subclass with a `change` of its own is not moved by the kernel of the class that it was made from.
-        """
+    @property
+    def _kernel(self) -> str:
+        """The op that computes this rule. A subclass with a `change` of its own is not moved by that of its base."""
         ruled_by = next(kind for kind in type(self).__mro__ if "change" in vars(kind))
-        if not vars(ruled_by).get("kernel"):
+        return vars(ruled_by).get("kernel") or ""
+
+    def _in_one_pass(self, p: Parameter) -> bool:
+        """Whether the op `kernel` moves p: on a GPU, and where `kernels.using` asks for a version of it."""
+        if not self._kernel:
             return False
         return device.on_gpu(p.data) or getattr(kernels, self.kernel).forward.forced() is not None
 

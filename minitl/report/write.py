@@ -95,7 +95,7 @@ def _write(folder: Path, contents: dict[str, bytes], net: Any) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if net is not None:
-            net.save(folder / "weights.h5")
+            net.save(folder / "weights.h5", compress=False)  # which would take longer than to train a small head
             written.append(folder / "weights.h5")
         for name, content in contents.items():
             atomic.write_bytes(folder / name, content)

@@ -104,25 +104,14 @@ def accuracy_and_loss(values: FrozenValues, data: Dataset, split: str) -> tuple[
 
 def summary(values: FrozenValues, data: Dataset, split: str, progress: bool = False) -> dict[str, Any]:
     """See `evaluate`."""
-    from sklearn.metrics import (
-        confusion_matrix,
-        precision_recall_fscore_support,
-    )  # loads slowly; training needs neither
-
     items = data.split(split)
     if not items:
         raise DataError(f"evaluate: the split {split!r} has no pictures; load the data with another val=")
     seen, probabilities, logs = answers(values, items, data.classes, progress)
     labels, found = np.array([item.label for item in seen]), logs.argmax(1)
-    every = np.arange(len(data.classes))
-    table = precision_recall_fscore_support(labels, found, labels=every, zero_division=0.0)
-    names = ("precision", "recall", "f1", "support")
-    per_class = {
-        name: {key: float(column[i]) for key, column in zip(names, table, strict=True)}
-        for i, name in enumerate(data.classes)
-    }
-    for row in per_class.values():
-        row["support"] = int(row["support"])
+    confusion = np.zeros((len(data.classes), len(data.classes)), int)
+    np.add.at(confusion, (labels, found), 1)
+    per_class = dict(zip(data.classes, _ratios(confusion), strict=True))
     skipped = {item.name: values.skipped[item.name] for item in items if item.name in values.skipped}
     return {
         "split": split,
@@ -131,7 +120,7 @@ def summary(values: FrozenValues, data: Dataset, split: str, progress: bool = Fa
         "loss": float(-logs[np.arange(len(seen)), labels].mean()),
         "majority_baseline": float(np.bincount(labels).max() / len(labels)),
         "per_class": per_class,
-        "confusion": confusion_matrix(labels, found, labels=every).tolist(),
+        "confusion": confusion.tolist(),
         "predictions": [
             {
                 "path": item.name,
@@ -143,3 +132,24 @@ def summary(values: FrozenValues, data: Dataset, split: str, progress: bool = Fa
         ],
         "skipped": list(skipped.items()),
     }
+
+
+def _ratios(confusion: np.ndarray) -> list[dict[str, Any]]:
+    """{"precision", "recall", "f1", "support"} of each class, from pictures by truth (rows) and answer (columns).
+
+    As scikit-learn has them, whose import takes longer than a small training does.
+    """
+    right, support, answered = np.diag(confusion), confusion.sum(1), confusion.sum(0)
+    return [
+        {
+            "precision": _share(right[i], answered[i]),
+            "recall": _share(right[i], support[i]),
+            "f1": _share(2 * right[i], support[i] + answered[i]),
+            "support": int(support[i]),
+        }
+        for i in range(len(confusion))
+    ]
+
+
+def _share(part: int, whole: int) -> float:
+    return float(part / whole) if whole else 0.0

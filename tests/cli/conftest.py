@@ -20,6 +20,15 @@ class Outcome(NamedTuple):
     err: str
 
 
+@pytest.fixture(autouse=True, scope="session")
+def compiling_is_known():
+    """Whether kernels have been compiled on this machine before is no matter of these tests."""
+    pytest.importorskip("numba", reason="numba is not installed")
+    from minitl.kernels.cpu import kept
+
+    kept.say_once()
+
+
 @pytest.fixture
 def minitl(capsys):
     """Runs one command line; gives exit status, stdout and stderr."""

@@ -136,6 +136,8 @@ def test_pictures_made_of_one_file_are_told_apart_by_their_pixels(tmp_path):
     Image.fromarray(pixels).save(tmp_path / "sheet.png")
     tiles = [Tile(str(row), 0, tmp_path / "sheet.png", row) for row in range(4)]
     assert Dataset(("a",), tuple(tiles[:2]), tuple(tiles[2:])).duplicates == (("1", "3"),)
+    for tile in tiles:  # what is loaded is the part, too
+        assert np.array_equal(np.asarray(tile.image()), tile.picture())
 
 
 def test_grey_and_views_of_arrays():

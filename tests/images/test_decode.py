@@ -11,7 +11,7 @@ from PIL import Image
 
 from minitl import images
 from minitl.errors import DataError
-from minitl.images import decode
+from minitl.images import Preprocessing, decode
 
 COLOUR = (200, 30, 40)
 
@@ -49,6 +49,19 @@ def test_modes(mode, form, expected):
     assert found.dtype == np.uint8
     assert found.shape == (4, 6, 3)
     assert np.array_equal(found, np.full((4, 6, 3), expected))
+
+
+@pytest.mark.parametrize("size", [(6, 4), (4, 6), (2, 2)])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "CMYK", "P", "I;16"])
+def test_an_image_preprocesses_to_the_bits_of_the_array(mode, size):
+    rng = np.random.default_rng(len(mode))
+    picture = Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), np.uint8))
+    content = encoded(picture.convert("L").convert("I;16") if mode == "I;16" else picture.convert(mode), "TIFF")
+    preprocessing = Preprocessing(resize="short_side", size=3, crop=(2, 2))
+    image = images.decode_image(content)
+    assert image.mode == "RGB"
+    assert np.array_equal(np.asarray(image), decode(content))
+    assert np.array_equal(preprocessing(image), preprocessing(decode(content)))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])

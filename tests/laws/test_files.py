@@ -21,16 +21,24 @@ def test_the_heart_fits_an_evening(library):
     assert sum(lines.values()) < HEART, lines
 
 
-def test_compiled_code_calls_only_its_own_file(library):
-    """Numba's disk cache watches one file a function: a compiled helper from elsewhere could change unnoticed."""
-    compiled = [s for s in library if re.search(r"@(numba\.)?njit\(.*cache=True", s.text)]
-    assert compiled
-    jitted = {name for s in compiled for name in re.findall(r"^@(?:numba\.)?njit.*\ndef (\w+)", s.text, re.M)}
+def test_compiled_code_is_kept_by_one_decorator(library):
+    """Numba's own cache fails where nothing can be written, and watches one file of all that a function is made of."""
+    others = [s.path for s in library if re.search(r"\bcache=True", s.text) or re.search(r"@(numba\.)?n?jit\b", s.text)]
+    assert not others, others
+
+
+def test_compiled_code_calls_only_its_own_folder(library):
+    """What is kept on disk goes stale when a file of its own folder or of kernels/cpu changes, and with no other."""
+    compiled = {s.module: set(re.findall(r"^@compiled.*\ndef (\w+)", s.text, re.M)) for s in library}
+    assert len([names for names in compiled.values() if names]) > 3
     wrong = []
-    for s in compiled:
-        for node in ast.walk(ast.parse(s.text)):
-            if isinstance(node, ast.ImportFrom):
-                wrong += [f"{s.path}: {alias.name}" for alias in node.names if alias.name in jitted]
+    for s in library:
+        for node in ast.walk(s.tree) if compiled[s.module] else ():
+            if isinstance(node, ast.ImportFrom) and node.level:
+                base = s.module.split(".")[: -node.level]
+                home = ".".join([*base, *filter(None, [node.module])])
+                near = base == s.module.split(".")[:-1] or home.startswith("minitl.kernels.cpu.")
+                wrong += [f"{s.path}: {a.name}" for a in node.names if a.name in compiled.get(home, ()) and not near]
     assert not wrong, wrong
 
 

@@ -48,8 +48,8 @@ KERNEL_USERS = {
 HOMES = {
     "hypothesis": ("minitl.testing", "minitl.kernels.verify"),
     "pytest": (),
-    "torch": ("minitl.weights.convert",),
-    "sklearn": ("minitl.cli.demo", "minitl.report", "minitl.train", "minitl.estimators"),
+    "torch": ("minitl.weights.convert", "minitl.cli.bench", "minitl.cli.torch_peer"),
+    "sklearn": ("minitl.cli.demo", "minitl.estimators"),
     "matplotlib": ("minitl.report", "minitl.cli.demo", "minitl.cli.curves"),
 }
 

@@ -15,6 +15,7 @@ import numpy as np
 import minitl as tl
 from minitl import functional as F
 from minitl import optim
+from minitl.kernels.cpu import memory
 
 
 def status(key: str) -> int:
@@ -26,6 +27,7 @@ def status(key: str) -> int:
 def settle() -> int:
     """Gives back what is free, starts the peak anew, and returns the memory now resident."""
     gc.collect()
+    memory.release()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     return status("VmRSS")

@@ -170,6 +170,17 @@ def one_chunk_of_many(h):
     made[3] = np.random.default_rng(0).normal(size=64)
 
 
+def backwards(h):
+    """Compressed first and shuffled afterwards, which nobody writes and which packs nothing."""
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk((9,))
+    plist.set_deflate(4)
+    plist.set_shuffle()
+    space = h5py.h5s.create_simple((9,))
+    h5py.h5d.create(h["layers/conv1"].id, b"extra", h5py.h5t.IEEE_F32LE, space, plist)
+    h["layers/conv1/extra"][...] = np.arange(9)
+
+
 def raw_chunk(content, size=1 << 18):
     """A chunk of `size` floats whose stored bytes are `content`, whatever they unpack to."""
 
@@ -249,6 +260,7 @@ def custom_float(h):
         (raw_chunk(bomb()), "does not unpack"),
         (raw_chunk(short()), "does not unpack"),
         (raw_chunk(bytes(2000)), "does not unpack"),
+        (backwards, "uses filter 1; write it with shuffle and gzip, each once, in this order"),
         (dataset("layers/conv1/extra", data=np.ones(9), chunks=(9,), fletcher32=True), "uses filter 3"),
         (dataset("layers/conv1/extra", data=np.ones(9), chunks=(9,), compression="lzf"), "uses filter 32000"),
         (dataset("layers/conv1/extra", data=np.ones(9, "f4"), chunks=(9,), scaleoffset=3), "uses filter"),

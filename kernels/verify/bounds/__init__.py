@@ -1,5 +1,6 @@
 """Error bounds, derived from dtype, accumulation length and algorithm: the only place that knows any."""
 
+from . import winograd
 from .activations import gelu, gelu_grad, sigmoid, sigmoid_grad, tanh, tanh_grad
 from .core import (
     Bound,
@@ -72,4 +73,5 @@ __all__ = [
     "tanh_grad",
     "underflow",
     "unit_roundoff",
+    "winograd",
 ]

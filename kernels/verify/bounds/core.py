@@ -87,7 +87,8 @@ def inner_product(depth: Callable[..., int], op: str) -> Bound:
         from ...registry import spec
 
         kernel = spec(op)
-        absolute = {k: np.abs(a) if isinstance(a, np.ndarray) else a for k, a in arguments.items()}
+        known = {k: a for k, a in arguments.items() if k != "packed"}
+        absolute = {k: np.abs(a) if isinstance(a, np.ndarray) else a for k, a in known.items()}
         magnitude = kernel.load(kernel.oracle)(**absolute)
         n, dtype = depth(**arguments) + 1, dtype_of(arguments)
         if precision != "float32":

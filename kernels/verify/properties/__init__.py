@@ -30,10 +30,9 @@ class Property:
     has: Callable[[str], bool] = lambda op: True
     calls_of: Callable[[str], str] = lambda op: op
 
-    def cases(self, kernel: KernelSpec) -> Any:
-        """The strategy of the calls that it takes."""
-        drawn = spec(self.calls_of(kernel.name))
-        return drawn.load(drawn.cases)()
+    def cases(self, kernel: KernelSpec, version: str = "") -> Any:
+        """The strategy of the calls that it takes, for the version of that name or for any."""
+        return spec(self.calls_of(kernel.name)).calls(version)
 
 
 PROPERTIES = (

@@ -67,8 +67,8 @@ EXACT: dict[str, Callable[[Call], Call | None]] = {
 
 
 def exact(kernel: KernelSpec, version: Version, call: Call) -> float | None:
-    """0 where the version's answers on whole numbers are the oracle's; None where the op cannot be exact."""
-    made = EXACT[kernel.name](call) if kernel.name in EXACT else None
+    """0 where the version's answers on whole numbers are the oracle's; None where op or version cannot be exact."""
+    made = EXACT[kernel.name](call) if kernel.name in EXACT and version.exact else None
     if made is None:
         return None
     truths = each(truth(kernel, made))

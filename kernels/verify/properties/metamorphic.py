@@ -25,7 +25,7 @@ from .relations import RELATIONS
 def metamorphic(kernel: KernelSpec, version: Version, call: Call) -> float | None:
     """The largest share over the op's relations; the message of a Disagreement begins with the relation's name."""
     made = EXACT[kernel.name](call) if kernel.name in EXACT else None
-    ask = Ask(kernel, version, exact=made is not None)
+    ask = Ask(kernel, version, exact=made is not None and version.exact)
     call = finite(call) if made is None else made
     if made is None and not _of_use(kernel, call):
         return None

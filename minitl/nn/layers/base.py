@@ -114,6 +114,10 @@ class Layer:
         """Bytes that its kernels take while they run on `batch` pictures, forward or (`gradients`) backward."""
         return 0
 
+    def packed(self, batch: int, dtype: Any, *shapes: Shape) -> int:
+        """Bytes of its weights in the form that its kernels want, kept beside them until they change."""
+        return 0
+
     def scratch(self, *shapes: Shape) -> int:
         """Numbers held beside inputs and output while it runs, for one picture."""
         return 0

@@ -1,0 +1,245 @@
+"""Convolution whose windows are never gathered: tiles of a matrix product read them where they lie.
+
+Channels-last, the numbers that a filter's row sees lie side by side, so a tile of six output pixels runs down them
+as down the rows of a matrix, with a jump from one row of the filter to the next. A task is a band of output rows of
+one image: what it sees is copied once into a border of zeros (or of repeated edges), unless nothing lies outside and
+it can be read in place. Panels of filters are cut into pieces that stay in the first cache while all pixels of
+the band pass; sums go on in y from piece to piece.
+
+The input gradient is the same computation with output and input exchanged, once for each phase of the stride.
+
+Every number is the bias, plus products added one by one in the order of the window: it has the same bits in any batch,
+in any band, on any number of threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import get_num_threads, prange
+
+from ...cpu.compiled import compiled
+from ...cpu.memory import empty
+from ...cpu.vectors import BYTES, MOST_ROWS, WIDEST, gathered, height
+from ...cpu.windows import clear, copy, fill_band
+from ...geometry import ConvGeometry
+from . import tiling
+from .tiling import Axis
+
+_gathered4, _gathered3, _gathered2, _gathered1 = (gathered(vectors) for vectors in (4, 3, 2, 1))
+_HEIGHTS = (0, *(height(vectors) for vectors in (1, 2, 3, 4)))  # by the registers of a panel
+
+
+@compiled(parallel=True)
+def _packed(out, w, panels, group_step, column_step, taken, group_columns, wide):
+    """The panels of filters w, one after the other, each (depth, width), into out; both flat.
+
+    Number e of a window is w[group * group_step + column * column_step + taken[e]].
+    """
+    for panel in prange(len(panels)):
+        _, first, registers, columns, before = panels[panel]
+        at, width = before * taken.size, registers * wide
+        group, column = first // group_columns, first % group_columns
+        for some in range(0, width, wide):
+            there = min(max(columns - some, 0), wide)
+            for e in range(taken.size):
+                to = at + e * width + some
+                source = group * group_step + (column + some) * column_step + taken[e]
+                if column_step == 1:
+                    copy(out, to, w, source, there)
+                else:
+                    for j in range(there):
+                        out[to + j] = w[source + j * column_step]
+                clear(out, to + there, wide - there)
+
+
+@compiled(parallel=True)
+def _convolved(
+    x, steps, size, channels, vertical, horizontal, replicate, inside, filters, panels, pieces, offsets, depth,
+    bias, relu, y, y_steps, batch, band, blocks, wide, most, workers,
+):  # fmt: skip
+    """y = bias + x convolved with filters.
+
+    x, y: flat; steps, y_steps: their steps (image, row, pixel, channel or first number). inside: whether windows are
+    read from x itself. offsets: of a window's runs. Task by task of bands of `band` rows and `blocks` blocks of panels.
+    """
+    rows, columns = vertical.count, horizontal.count
+    broad = (columns - 1) * horizontal.stride + (horizontal.taps - 1) * horizontal.step + 1
+    deep = (band - 1) * vertical.stride + (vertical.taps - 1) * vertical.step + 1
+    row_step, pixel_step = (steps[1], steps[2]) if inside else (broad * channels, channels)
+    each = (rows + band - 1) // band
+    for worker in prange(workers):
+        seen = np.empty(0 if inside else deep * broad * channels, x.dtype)
+        window, output = np.empty(band * columns + MOST_ROWS, np.int64), np.empty(band * columns + MOST_ROWS, np.int64)
+        spare, ladder = np.empty(MOST_ROWS * wide * most, x.dtype), np.empty(band * columns + MOST_ROWS, np.int64)
+        for task in range(worker, batch * each * blocks, workers):
+            block, part, n = task % blocks, task // blocks % each, task // blocks // each
+            count = min(band, rows - part * band)
+            top = vertical.start + part * band * vertical.stride
+            if inside:
+                source, at = x, n * steps[0] + top * row_step + horizontal.start * pixel_step
+            else:
+                source, at = seen, 0
+                needed = (count - 1) * vertical.stride + (vertical.taps - 1) * vertical.step + 1
+                fill_band(seen, x, n * steps[0], steps[1], steps[2], steps[3], size, channels, top, needed,
+                          horizontal.start, broad, replicate)  # fmt: skip
+            for i in range(count * columns + MOST_ROWS):
+                p, q = divmod(min(i, count * columns - 1), columns)  # the last tile repeats the last pixel
+                window[i] = p * vertical.stride * row_step + q * horizontal.stride * pixel_step
+                output[i] = p * y_steps[1] + q * y_steps[2]
+            first, last = len(panels) * block // blocks, len(panels) * (block + 1) // blocks
+            to = n * y_steps[0] + part * band * y_steps[1] + y_steps[3]
+            _swept(y, to, output, source, at, window, count * columns, filters, panels[first:last], pieces, offsets,
+                   depth, bias, relu, spare, ladder, wide)  # fmt: skip
+
+
+@compiled
+def _swept(
+    y, y_at, output, x, x_at, window, pixels, filters, panels, pieces, offsets, depth, bias, relu, spare, ladder, wide
+):
+    """All panels over the pixels of a band, whose windows stand at x_at + window, outputs at y_at + output."""
+    for panel in range(len(panels)):
+        channel, column, registers, columns, before = panels[panel]
+        width, rows = registers * wide, _HEIGHTS[registers]
+        whole = columns == width
+        for first in range(0, pixels, pixels if whole else rows):
+            to, to_at, places, stop = y, y_at + column, output, pixels
+            if not whole:  # tile by tile, since its columns are more than y has
+                to, to_at, places, stop = spare, 0, ladder, first + 1
+                for m in range(rows):
+                    ladder[first + m] = m * width
+            for piece in range(len(pieces)):
+                _tiles(to, to_at, places, x, x_at + channel, window, first, stop, filters, before * depth, pieces,
+                       piece, offsets, bias, before, relu, registers, width)  # fmt: skip
+            if not whole:
+                for m in range(min(rows, pixels - first)):
+                    copy(y, y_at + column + output[first + m], spare, m * width, columns)
+
+
+@compiled
+def _tiles(y, y_at, output, x, x_at, window, first, stop, filters, panel, pieces, piece, offsets, bias, bias_at, relu,
+           registers, width):  # fmt: skip
+    """One piece of a panel over the pixels first ... stop."""
+    run, runs, skipped, steps = pieces[piece]
+    length = steps if runs > 1 else pieces[-1, 2] + pieces[-1, 3]
+    b = panel + (run * length + skipped) * width
+    begins, relu = piece == 0, relu and piece == len(pieces) - 1
+    start, start_at, follows = (bias, bias_at, 0) if begins else (y, y_at, 1)
+    at, rows = x_at + skipped, _HEIGHTS[registers]
+    for i in range(first, stop, rows):
+        if i + rows < stop:  # the next pixels, or else the next filters
+            ahead, ahead_at, ahead_step = x, at + window[i + rows], rows
+        else:
+            ahead, ahead_at, ahead_step = filters, b + runs * steps * width, width
+        if registers == 4:
+            _gathered4(y, y_at, output, start, start_at, follows, x, at, window, i, 1, offsets, run, runs,
+                       filters, b, width, ahead, ahead_at, ahead_step, steps, relu)  # fmt: skip
+        elif registers == 3:
+            _gathered3(y, y_at, output, start, start_at, follows, x, at, window, i, 1, offsets, run, runs,
+                       filters, b, width, ahead, ahead_at, ahead_step, steps, relu)  # fmt: skip
+        elif registers == 2:
+            _gathered2(y, y_at, output, start, start_at, follows, x, at, window, i, 1, offsets, run, runs,
+                       filters, b, width, ahead, ahead_at, ahead_step, steps, relu)  # fmt: skip
+        else:
+            _gathered1(y, y_at, output, start, start_at, follows, x, at, window, i, 1, offsets, run, runs,
+                       filters, b, width, ahead, ahead_at, ahead_step, steps, relu)  # fmt: skip
+
+
+def _pack(w, g: ConvGeometry, rows, columns, forward):
+    """Panels of the filters' taps rows x columns; windows hold input channels if `forward`, else output channels."""
+    taps, inputs, outputs = g.kernel[0] * g.kernel[1], g.in_channels // g.groups, g.out_channels // g.groups
+    # In w (O, C / groups, R, S), channels of the window are `across` numbers apart, those that are produced `along`.
+    seen, produced, across, along = (inputs, outputs, taps, g.depth) if forward else (outputs, inputs, g.depth, taps)
+    plan = tiling.panels(g.groups, seen, produced, lanes(w.dtype), WIDEST)
+    taken = tiling.numbers_of_filter(g, rows, columns, seen, across)
+    packed = empty((tiling.columns(plan, lanes(w.dtype)) * taken.size,), w.dtype)
+    filters = np.require(w, requirements="CAW").reshape(w.size)
+    _packed(packed, filters, plan, outputs * g.depth, along, taken, produced, lanes(w.dtype))
+    return packed
+
+
+def lanes(dtype) -> int:
+    """Numbers in a register."""
+    return BYTES // np.dtype(dtype).itemsize
+
+
+def pack(w, geometry: ConvGeometry, **_):
+    """The filters in panels, for `forward`."""
+    return _pack(w, geometry, range(geometry.kernel[0]), range(geometry.kernel[1]), True)
+
+
+def pack_grad_input(w, geometry: ConvGeometry, **_):
+    """The filters of every phase in panels, for `grad_input`, by their first row and column."""
+    vertical, horizontal = tiling.all_phases(geometry)
+    return {(v.first, h.first): _pack(w, geometry, v.taps, h.taps, False) for v in vertical for h in horizontal}
+
+
+def _run(x, filters, b, relu, y, y_steps, vertical: Axis, horizontal: Axis, groups, replicate):
+    """y (N, ., ., O), filled at y_steps (image, row, pixel, first number)."""
+    numbers, steps = tiling.flat(x)
+    wide, workers = lanes(y.dtype), get_num_threads()
+    plan = tiling.plan(
+        x.shape, y.shape[3], steps, y_steps, vertical, horizontal, groups, y.itemsize, wide, WIDEST, workers
+    )
+    bias = np.zeros(tiling.columns(plan.panels, wide), y.dtype)
+    if b is not None:
+        for _, first, _, columns, before in plan.panels:
+            bias[before : before + columns] = b[first : first + columns]
+    _convolved(
+        numbers, plan.steps, plan.size, x.shape[1], plan.vertical, plan.horizontal, replicate, plan.inside, filters,
+        plan.panels, plan.pieces, plan.offsets, plan.depth, bias, relu, y.reshape(y.size), plan.y_steps, plan.batch,
+        plan.band, plan.blocks, wide, WIDEST, workers,
+    )  # fmt: skip
+
+
+def forward(x, w, b, geometry: ConvGeometry, relu=False, packed=None):
+    g = geometry
+    y = empty((g.batch, *g.output, g.out_channels), x.dtype)
+    if g.batch:
+        steps = (g.output[0] * g.output[1] * g.out_channels, g.output[1] * g.out_channels, g.out_channels, 0)
+        filters = pack(w, g) if packed is None else packed
+        _run(x, filters, b, relu, y, steps, *tiling.forward_axes(g), g.groups, g.padding_mode == "replicate")
+    return y.transpose(0, 3, 1, 2)
+
+
+def grad_input(grad, w, geometry: ConvGeometry, packed=None):
+    g = geometry
+    filters = pack_grad_input(w, g) if packed is None else packed
+    if g.padding_mode == "replicate":
+        return fold_edges(grad_input(grad, w, unpadded(g), filters), g)
+    vertical, horizontal = tiling.all_phases(g)
+    gx = empty((g.batch, *g.size, g.in_channels), grad.dtype)
+    if len(vertical) < g.stride[0] or len(horizontal) < g.stride[1]:
+        gx[...] = 0  # pixels that no window sees
+    for v in vertical:
+        for h in horizontal:
+            if g.batch and v.first < g.size[0] and h.first < g.size[1]:
+                steps, axes = tiling.phase_steps(g, v, h), tiling.phase_axes(g, v, h)
+                _run(grad, filters[v.first, h.first], None, False, gx, steps, *axes, g.groups, False)
+    return gx.transpose(0, 3, 1, 2)
+
+
+def unpadded(g: ConvGeometry) -> ConvGeometry:
+    """The same convolution of an image that has its border already."""
+    (top, bottom), (left, right) = g.padding
+    shape = (g.batch, g.in_channels, top + g.size[0] + bottom, left + g.size[1] + right)
+    return ConvGeometry.infer(shape, g.w_shape, g.stride, 0, g.dilation, g.groups)
+
+
+def fold_edges(padded, g: ConvGeometry):
+    """The gradient of a padded image, with the border's added to the edge that it repeats."""
+    ((top, _), (left, _)), (height, width) = g.padding, g.size
+    padded[:, :, top] += padded[:, :, :top].sum(2)
+    padded[:, :, top + height - 1] += padded[:, :, top + height :].sum(2)
+    padded[..., left] += padded[..., :left].sum(3)
+    padded[..., left + width - 1] += padded[..., left + width :].sum(3)
+    return padded[:, :, top : top + height, left : left + width]
+
+
+def packed_bytes(geometry: ConvGeometry, itemsize: int, backwards: bool) -> int:
+    """Bytes of the filters in panels."""
+    return itemsize * tiling.numbers_of(geometry, backwards, BYTES // itemsize, WIDEST)
+
+
+def workspace(geometry: ConvGeometry, itemsize: int, backwards: bool) -> int:
+    """Bytes besides arguments, results and filters."""
+    return tiling.workspace(geometry, backwards, itemsize, BYTES // itemsize, WIDEST, get_num_threads())

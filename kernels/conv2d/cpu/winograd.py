@@ -1,0 +1,326 @@
+"""Convolution by Winograd's minimal filtering: 36 products instead of 144 (3x3 filters) or 100 (5x5).
+
+F(m x m, r x r) with m + r - 1 = 6: a tile of m x m outputs sees 6 x 6 inputs. With the matrices below,
+
+    y = A^t [ (G w G^t) * (B^t x B) ] A        (* elementwise, summed over channels)
+
+so a sum over channels becomes one matrix product for each of the 36 points: tiles x channels times channels x filters.
+A thread takes a block of tiles through all three steps, so that what passes between them stays in cache. The price is
+rounding: the numbers grow on the way and cancel at its end; `bounds.winograd` says by how much. What is not finite
+reaches every output of its tile.
+
+Sources: Winograd, "Arithmetic Complexity of Computations" (1980); Lavin & Gray, "Fast Algorithms for Convolutional
+Neural Networks" (CVPR 2016), whose interpolation points 0, 1, -1, 2, -2 and infinity these are.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import get_num_threads, prange
+
+from ...cpu.compiled import compiled
+from ...cpu.memory import empty
+from ...cpu.vectors import BYTES, ROWS, WIDEST, product, sandwich
+from ...geometry import ConvGeometry
+
+SIDE = 6  # pixels of a tile of inputs
+POINTS = SIDE * SIDE
+BLOCK = 48  # tiles: with 64 channels their transforms take 0.9 MB, so that they stay in a core's cache
+DEPTH = 128  # channels of a panel of filters that the tiles of a block share while it is in the first cache
+
+INPUT = (  # B^t
+    (4, 0, -5, 0, 1, 0),
+    (0, -4, -4, 1, 1, 0),
+    (0, 4, -4, -1, 1, 0),
+    (0, -2, -1, 2, 1, 0),
+    (0, 2, -1, -2, 1, 0),
+    (0, 4, 0, -5, 0, 1),
+)
+OUTPUT = {  # A^t, by the side m of a tile of outputs
+    4: ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
+    2: ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 1)),
+}
+
+
+def _filter_matrix(taps: int) -> tuple[tuple[float, ...], ...]:
+    """G: the filter as a polynomial at the points, divided by what B^t multiplies there."""
+    points, scales = (0, 1, -1, 2, -2), (4, -6, -6, 24, 24)
+    rows = tuple(tuple(p**k / s for k in range(taps)) for p, s in zip(points, scales, strict=True))
+    return (*rows, (*(0.0,) * (taps - 1), 1.0))
+
+
+FILTER = {m: _filter_matrix(SIDE + 1 - m) for m in OUTPUT}
+
+_see = sandwich(INPUT, ahead=4)
+_answer4, _answer2 = (sandwich(OUTPUT[m], finish=True) for m in (4, 2))
+_weigh3, _weigh5 = (sandwich(FILTER[m]) for m in (4, 2))
+_product4, _product2, _product1 = (product(vectors) for vectors in (4, 2, 1))
+
+
+def lanes(dtype: np.dtype) -> int:
+    """Numbers in a register."""
+    return BYTES // np.dtype(dtype).itemsize
+
+
+def rounded(count: int, dtype: np.dtype) -> int:
+    """`count` channels, up to a whole number of registers."""
+    return -(-count // lanes(dtype)) * lanes(dtype)
+
+
+@compiled(parallel=True)
+def _weighed(w, out, wide, most):
+    """out = G w G^t of filters w (r, r, C, K): (36, K, C) in panels of columns, each (C, width), K a multiple of wide.
+
+    `wide`: numbers in a register, `most`: registers of the widest panel.
+    """
+    taps, channels, columns = w.shape[1], w.shape[2], w.shape[3]
+    flat = w.reshape(w.size)
+    for c in prange(channels):
+        k = 0
+        while k < columns:
+            width = wide * registers_of((columns - k) // wide, most)
+            first, step = k * channels + c * width, columns * channels
+            if taps == 3:
+                _weigh3(out, first, SIDE * step, step, flat, c * columns + k, 3 * step, step, width)
+            else:
+                _weigh5(out, first, SIDE * step, step, flat, c * columns + k, 5 * step, step, width)
+            k += width
+
+
+@compiled
+def registers_of(left, most):
+    """How many registers the next panel takes, of `left` that remain."""
+    return most if left >= most else (2 if left >= 2 else 1)
+
+
+@compiled(parallel=True)
+def _taps_first(w, deep, broad, columns, turned, out):
+    """out (taps, depth, more columns) from w, flat, in which the taps of (d, k) begin at d * deep + k * broad.
+
+    The last tap comes first if `turned`; columns beyond `columns` are 0.
+    """
+    taps, depth, stored = out.shape
+    for d in prange(depth):
+        for k in range(columns):
+            at = d * deep + k * broad
+            for t in range(taps):
+                out[taps - 1 - t if turned else t, d, k] = w[at + t]
+        for t in range(taps):
+            for k in range(columns, stored):
+                out[t, d, k] = 0
+
+
+def _packed(w, backwards):
+    """The transformed filters of w (O, C, r, r) in any strides; for the gradient turned round, O and C exchanged."""
+    filters, channels, r, _ = w.shape
+    depth, columns = (filters, channels) if backwards else (channels, filters)
+    deep, broad = (channels * r * r, r * r) if backwards else (r * r, channels * r * r)
+    plain = empty((r * r, depth, rounded(columns, w.dtype)), w.dtype)
+    flat = np.require(w, requirements="CAW").reshape(w.size)
+    _taps_first(flat, deep, broad, columns, backwards, plain)
+    out = empty((POINTS * plain[0].size,), w.dtype)
+    _weighed(plain.reshape(r, r, *plain.shape[1:]), out, lanes(w.dtype), WIDEST)
+    return out
+
+
+def pack(w, geometry, **_):
+    """The filters, transformed, for `forward`."""
+    return _packed(w, backwards=False)
+
+
+def pack_grad_input(w, geometry, **_):
+    """The filters turned round, inputs and outputs exchanged, transformed, for `grad_input`."""
+    return _packed(w, backwards=True)
+
+
+@compiled
+def fill_patch(patch, deep, pixels, shape, n, row, column, replicate):
+    """The 6 x 6 pixels of image n from (row, column) on into `patch` (36, deep); outside 0, or the nearest edge."""
+    height, width, channels = shape
+    count = np.uint64(channels)  # unsigned: an index that might be negative keeps the compiler from vectorising
+    for u in range(SIDE):
+        for v in range(SIDE):
+            i, j = row + u, column + v
+            if replicate:
+                i, j = min(max(i, 0), height - 1), min(max(j, 0), width - 1)
+            to = np.uint64((u * SIDE + v) * deep)
+            if 0 <= i < height and 0 <= j < width:
+                pixel = np.uint64(((n * height + i) * width + j) * channels)
+                for c in range(count):
+                    patch[to + c] = pixels[pixel + c]
+            else:
+                for c in range(count):
+                    patch[to + c] = 0
+
+
+@compiled(parallel=True)
+def _convolved(
+    x, filters, bias, relu, y, m, top, left, replicate, wide, most, block, seen_by, made_by, patches, spares
+):
+    """y = x convolved with `filters` (as of `_weighed`); x (N, H, W, C), y (N, P, Q, K), both in C order.
+
+    bias: K numbers, up to a whole number of registers. top, left: padding. The last four: a row for each worker, which
+    takes every so many-th block of tiles.
+    """
+    batch, height, width, channels = x.shape
+    rows, columns, stored = y.shape[1:]
+    deep, outputs = (channels + wide - 1) // wide * wide, bias.size
+    down, across = (rows + m - 1) // m, (columns + m - 1) // m
+    tiles = batch * down * across
+    blocks = (tiles + block - 1) // block
+    workers = len(seen_by)
+    pixels, out = x.reshape(x.size), y.reshape(y.size)
+    nothing, once = np.zeros(wide * most, x.dtype), np.zeros(1, np.int64)
+    for worker in prange(workers):
+        seen, products, spare = seen_by[worker], made_by[worker], spares[worker]
+        patch = patches[worker]
+        patch[:] = 0  # beyond the channels it stays so
+        for task in range(worker, blocks, workers):
+            first = task * block
+            count = min(block, tiles - first)
+            for t in range(count):
+                n, p, q = place_of(first + t, down, across, m)
+                row, column = p - top, q - left
+                at = (t // ROWS * POINTS * ROWS + t % ROWS) * deep
+                if row >= 0 and row + SIDE <= height and column >= 0 and column + SIDE <= width and deep == channels:
+                    source, pixel = pixels, ((n * height + row) * width + column) * channels
+                    line, apart = width * channels, channels
+                else:
+                    fill_patch(patch, deep, pixels, x.shape[1:], n, row, column, replicate)
+                    source, pixel, line, apart = patch, 0, SIDE * deep, deep
+                _see(seen, at, SIDE * ROWS * deep, ROWS * deep, source, pixel, line, apart, deep)
+            _multiplied(products, seen, filters, nothing, once, count, channels, deep, outputs, wide, most)
+            for t in range(count):
+                n, p, q = place_of(first + t, down, across, m)
+                at = (t // ROWS * POINTS * ROWS + t % ROWS) * outputs
+                step, high, broad = ROWS * outputs, min(m, rows - p), min(m, columns - q)
+                if outputs == stored:
+                    to, pixel, line = out, ((n * rows + p) * columns + q) * stored, columns * stored
+                else:
+                    to, pixel, line = spare, 0, m * outputs
+                if m == 4:
+                    _answer4(
+                        to, pixel, line, outputs, products, at, SIDE * step, step, outputs, bias, relu, high, broad
+                    )
+                else:
+                    _answer2(
+                        to, pixel, line, outputs, products, at, SIDE * step, step, outputs, bias, relu, high, broad
+                    )
+                if outputs != stored:
+                    for u in range(high):
+                        for v in range(broad):
+                            for k in range(stored):
+                                y[n, p + u, q + v, k] = spare[(u * m + v) * outputs + k]
+
+
+@compiled
+def place_of(number, down, across, m):
+    """Image and first output pixel of a tile."""
+    n, place = number // (down * across), number % (down * across)
+    return n, place // across * m, place % across * m
+
+
+@compiled
+def _multiplied(products, seen, filters, nothing, once, count, channels, deep, outputs, wide, most):
+    """products (groups, 36, ROWS, outputs) = seen (groups, 36, ROWS, deep) times filters, point by point."""
+    groups = (count + ROWS - 1) // ROWS
+    for point in range(POINTS):
+        k = 0
+        while k < outputs:
+            registers = registers_of((outputs - k) // wide, most)
+            width = registers * wide
+            panel = (point * outputs + k) * channels
+            for c in range(0, channels, DEPTH):
+                depth = min(DEPTH, channels - c)
+                b = panel + c * width
+                for g in range(groups):
+                    y, a = (g * POINTS + point) * ROWS * outputs + k, (g * POINTS + point) * ROWS * deep + c
+                    tiles = min(ROWS, count - g * ROWS)
+                    ahead = b + depth * width if g == groups - 1 else b
+                    start, start_at, start_row = (products, y, outputs) if c else (nothing, 0, 0)
+                    if registers == 4:
+                        _product4(products, y, outputs, start, start_at, start_row, seen, a, deep, 1, once, 1,
+                                  filters, b, width, ahead, depth, tiles, False)  # fmt: skip
+                    elif registers == 2:
+                        _product2(products, y, outputs, start, start_at, start_row, seen, a, deep, 1, once, 1,
+                                  filters, b, width, ahead, depth, tiles, False)  # fmt: skip
+                    else:
+                        _product1(products, y, outputs, start, start_at, start_row, seen, a, deep, 1, once, 1,
+                                  filters, b, width, ahead, depth, tiles, False)  # fmt: skip
+            k += width
+
+
+def _channels(g: ConvGeometry, itemsize: int, backwards: bool) -> tuple[int, int]:
+    """Channels read and written, up to whole registers."""
+    least = BYTES // itemsize
+    channels, outputs = (-(-n // least) * least for n in (g.in_channels, g.out_channels))
+    return (outputs, channels) if backwards else (channels, outputs)
+
+
+def packed_bytes(geometry: ConvGeometry, itemsize: int, backwards: bool) -> int:
+    """Bytes of the transformed filters."""
+    _, written = _channels(geometry, itemsize, backwards)
+    return itemsize * POINTS * (geometry.out_channels if backwards else geometry.in_channels) * written
+
+
+def workspace(geometry: ConvGeometry, itemsize: int, backwards: bool) -> int:
+    """Bytes besides arguments, results and filters: what passes between the steps of each thread's block."""
+    g = geometry
+    read, written = _channels(g, itemsize, backwards)
+    side, workers = SIDE + 1 - g.kernel[0], get_num_threads()
+    block = _block(g.batch * math.prod(-(-n // side) for n in (g.size if backwards else g.output)), workers)
+    tiles = -(-block // ROWS) * ROWS
+    return itemsize * POINTS * workers * (tiles + 1) * (read + written)
+
+
+def channels_last(x):
+    """(N, C, H, W) in any strides -> (N, H, W, C) in C order; no copy if it lies so already."""
+    return np.require(x.transpose(0, 2, 3, 1), requirements="CAW")
+
+
+def _run(x, filters, b, relu, y, m, padding, replicate):
+    """y (N, P, Q, K), filled."""
+    dtype, channels, outputs = y.dtype, rounded(x.shape[1], y.dtype), rounded(y.shape[3], y.dtype)
+    bias = np.zeros(outputs, dtype)
+    if b is not None:
+        bias[: b.size] = b
+    workers = get_num_threads()
+    tiles = y.shape[0] * -(-y.shape[1] // m) * -(-y.shape[2] // m)
+    block = _block(tiles, workers)
+    groups = -(-block // ROWS)  # of ROWS tiles, which lie together, point after point
+    room = [
+        (groups * POINTS * ROWS * channels,),
+        (groups * POINTS * ROWS * outputs,),
+        (POINTS * channels,),
+        (m * m * outputs,),
+    ]
+    _convolved(
+        channels_last(x), filters, bias, relu, y, m, padding[0], padding[1], replicate, lanes(dtype), WIDEST, block,
+        *(empty((workers, *shape), dtype) for shape in room),
+    )  # fmt: skip
+    return y.transpose(0, 3, 1, 2)
+
+
+def _block(tiles: int, workers: int) -> int:
+    """Tiles a block, at most BLOCK about, so that every worker gets as many blocks."""
+    rounds = max(round(tiles / (BLOCK * workers)), 1)
+    return max(-(-tiles // (rounds * workers)), 1)
+
+
+def forward(x, w, b, geometry: ConvGeometry, relu=False, packed=None):
+    g = geometry
+    y = empty((g.batch, *g.output, g.out_channels), x.dtype)
+    (top, _), (left, _) = g.padding
+    filters = pack(w, g) if packed is None else packed
+    return _run(x, filters, b, relu, y, SIDE + 1 - g.kernel[0], (top, left), g.padding_mode == "replicate")
+
+
+def grad_input(grad, w, geometry: ConvGeometry, packed=None):
+    g = geometry
+    gx = empty((g.batch, *g.size, g.in_channels), grad.dtype)
+    (top, _), (left, _) = g.padding
+    last = g.kernel[0] - 1
+    filters = pack_grad_input(w, g) if packed is None else packed
+    return _run(grad, filters, None, False, gx, SIDE - last, (last - top, last - left), False)

@@ -1,0 +1,1 @@
+"""What the compiled CPU versions of all ops share: register tiles in vector code, and how they are compiled."""
