@@ -59,6 +59,8 @@ def pictures(path):
 @pytest.mark.parametrize("code", examples())
 def test_an_example_runs(code, tmp_path, request):
     pytest.importorskip("hypothesis", reason="the check of a version draws its calls (pip install '.[test]')")
+    if "cuda.numba" in code:
+        pytest.importorskip("greenlet", reason="the interpreter switches threads by greenlet (pip install '.[verify]')")
     if "minitl.cuh" in code and emulator.unavailable():
         pytest.skip(f"CUDA C++ is run by the emulator: {emulator.unavailable()}")
     pictures(tmp_path / "pictures.zip")
