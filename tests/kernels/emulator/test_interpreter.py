@@ -1,5 +1,8 @@
 """What interpreted kernels compute: indices, barriers, warps, atomics; and what a launch refuses."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -229,6 +232,36 @@ def test_a_loop_that_never_waits(monkeypatch):
     y = new(4, 6, 10, dtype=np.int32)
     places.launch((5, 3, 2), (2, 2, 2), y)
     assert np.array_equal(y.ravel(), np.arange(240))
+
+
+TRACED = """
+import sys
+from minitl.kernels.emulator import endless
+
+with endless.ended(lambda: 0):
+    pass
+sys.settrace(lambda *told: None)
+(lambda: None)()
+"""
+
+
+def test_a_function_may_be_traced_afterwards():
+    subprocess.run([sys.executable, "-c", TRACED], check=True, timeout=60)
+
+
+def test_an_interruption_that_comes_too_late_reaches_nobody(monkeypatch):
+    monkeypatch.setattr(endless, "MOST_SECONDS", 0.001)
+    interrupted = 0
+    for length in range(0, 60_000, 300):  # of work that ends before the interruption, after it, and as it comes
+        try:
+            with endless.ended(lambda: 0):
+                for _ in range(length):
+                    pass
+        except endless.Endless:
+            interrupted += 1
+        for _ in range(1000):
+            pass
+    assert interrupted < 200
 
 
 def test_overflow_is_silent_and_keeps_the_dtype():
