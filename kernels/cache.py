@@ -125,7 +125,10 @@ def built(
 def found(name: str, parts: Iterable[str]) -> Path | None:
     """Where `built` has put such a file, or None; looks only, so that a folder which none may write to serves too."""
     path = _wanted() / _named(name, parts)
-    return path if path.is_file() else None
+    try:
+        return path if path.is_file() else None
+    except OSError:  # a folder that this user may not look into, a name that is too long
+        return None
 
 
 def _named(name: str, parts: Iterable[str]) -> str:

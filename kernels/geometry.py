@@ -6,8 +6,10 @@ R x S filter. Formulas: Dumoulin & Visin, "A guide to convolution arithmetic for
 
 from __future__ import annotations
 
+import marshal
 import math
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -93,6 +95,12 @@ def _image_shape(op: str, name: str, shape: tuple[int, ...]) -> None:
         raise ShapeError(f"{op}: {name} must have 4 axes (N, C, H, W); got shape {tuple(shape)}")
 
 
+@lru_cache(maxsize=1024, typed=True)
+def _known(infer: Callable[..., Any], text: bytes, *asked: Any) -> Any:
+    """infer(*asked), kept for the next batch. text: tells apart what is equal but of different types, as 1 and True."""
+    return infer(*asked)
+
+
 @dataclass(frozen=True)
 class ConvGeometry:
     """Everything about a 2-D convolution but the numbers. Make one with `ConvGeometry.infer`."""
@@ -121,6 +129,25 @@ class ConvGeometry:
         padding_mode: str = "zeros",
     ) -> ConvGeometry:
         """The geometry of x (N, C, H, W) convolved with w (O, C / groups, R, S); ShapeError if there is none."""
+        asked = (x_shape, w_shape, stride, padding, dilation, groups, padding_mode)
+        try:
+            text = marshal.dumps(asked, 2)
+            hash(asked)
+        except (TypeError, ValueError):  # lists and arrays are not kept
+            return cls._inferred(*asked)
+        return _known(cls._inferred, text, *asked)
+
+    @classmethod
+    def _inferred(
+        cls,
+        x_shape: tuple[int, ...],
+        w_shape: tuple[int, ...],
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+        groups: int,
+        padding_mode: str,
+    ) -> ConvGeometry:
         op = "conv2d"
         _image_shape(op, "x", x_shape)
         if len(w_shape) != 4:

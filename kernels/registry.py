@@ -10,11 +10,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import numbers
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +25,11 @@ from . import backends, precision
 from .cpu import room
 
 FLOAT_DTYPES = (np.dtype("float32"), np.dtype("float64"))
+
+# Arguments by which a version may spare itself work, or which it may pass over. "out": an array to write to and to
+# return; any other answer is copied there. "where": False if nobody needs the indices of maxima: they may be None.
+HINTS = ("out", "where")
+LENT = ("packed", *HINTS)  # what a caller may have besides an op's arguments, and a version of one's own need not know
 
 _specs: dict[str, KernelSpec] = {}
 _forced: ContextVar[Mapping[str, str]] = ContextVar("forced_versions", default=MappingProxyType({}))
@@ -52,8 +57,9 @@ class Version:
     the argument `packed`, made once where the caller keeps a `packed` dictionary with the weights. packed: likewise,
     its bytes, which `workspace` leaves out. exact: whether it multiplies and adds the numbers themselves, so that small
     whole numbers come out exact and what is not finite reaches only what depends on it; False for transforms. bound:
-    this version's own error bound, where the op's is too narrow. cases: the target of its own strategy of calls, where
-    it takes too few of the op's.
+    this version's own error bound, where the op's is too narrow. heeds: the `HINTS` that it makes use of, and "pool"
+    where it gives the maxima of its result at once (conv2d). cases: the target of its own strategy of calls, where it
+    takes too few of the op's.
     """
 
     name: str
@@ -65,9 +71,10 @@ class Version:
     packed: Callable[..., int] = no_workspace
     exact: bool = True
     bound: Callable[..., Any] | None = None
+    heeds: tuple[str, ...] = ()
     cases: str = ""
 
-    @property
+    @cached_property
     def backend(self) -> str:
         return self.name.partition(".")[0]
 
@@ -124,6 +131,13 @@ class KernelSpec:
     def signature(self) -> inspect.Signature:
         return inspect.signature(self.check)
 
+    @property
+    def keywords(self) -> list[str]:
+        """The shapes and attributes of which `example` makes a call."""
+        parameters = inspect.signature(self.dummies).parameters.values()
+        window = "and the window's, such as stride and padding"
+        return [window if p.kind is p.VAR_KEYWORD else p.name for p in parameters if p.name != "dtype"]
+
     def calls(self, version: str = "") -> Any:
         """The hypothesis strategy of calls, as argument dictionaries, for the version of that name or for any."""
         own = next((known.cases for known in self.versions if known.name == version), "")
@@ -157,24 +171,43 @@ class KernelSpec:
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Checks the call, chooses a version by `using`, array home and geometry, and runs it."""
-        bound = _signature(self.check).bind(*arguments, **named)
-        bound.apply_defaults()
-        self.check(**bound.arguments)
-        return self.run(self.choose(bound.arguments), bound.arguments)
+        given = self._named(arguments, named)
+        self.check(**given)
+        hints = {name: given.pop(name) for name in HINTS if name in given}
+        return self.run(self.choose(given), given, hints)
 
-    def run(self, version: Version, arguments: Mapping[str, Any]) -> Any:
+    def _named(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by name, in order, with defaults; TypeError if they are none of this op's."""
+        defaults = _defaults(self.check)
+        in_order = dict(zip(defaults, arguments, strict=False))
+        given = {**defaults, **in_order, **named}
+        unknown = len(given) > len(defaults) or len(in_order) < len(arguments) or in_order.keys() & named.keys()
+        if unknown or any(value is _MISSING for value in given.values()):
+            _signature(self.check).bind(*arguments, **named)  # says what is wrong
+        return given
+
+    def run(
+        self, version: Version, arguments: Mapping[str, Any], hints: Mapping[str, Any] = MappingProxyType({})
+    ) -> Any:
         """Runs one version on checked arguments, by name."""
         given = dict(arguments)
-        forms = given.pop("packed", None)
+        forms, out = given.pop("packed", None), hints.get("out")
         backend = backends.BACKENDS[version.backend]
         on_cpu = backend.home == "NumPy"
         with backend.session():
-            if on_cpu and room.is_large(given):
+            if on_cpu and self.cost(**given).bytes >= room.LARGE:
                 room.check(self.name, given, self._memory(version, given))
             try:
                 if version.pack is not None and forms is not None:
                     given["packed"] = self._form(version, forms, given)
-                return self.load(version.target)(**given)
+                heeded = {name: hints[name] for name in version.heeds if hints.get(name) is not None}
+                if "out" in heeded and on_cpu and _overlaps(out, given.values()):
+                    del heeded["out"]  # it is written to once all has been read
+                answer = self.load(version.target)(**given, **heeded)
+                if out is None or answer is out:
+                    return answer
+                out[...] = answer
+                return out
             except MemoryError as error:
                 if not on_cpu or isinstance(error, MinitlError):  # a GPU's memory is told of elsewhere
                     raise
@@ -188,18 +221,19 @@ class KernelSpec:
         """The packed weights for this version from `forms`, where they are kept until the weights change."""
         geometry = arguments.get("geometry")
         key = (self.name, version.name, None if geometry is None else geometry.settings)
-        if key not in forms:
-            forms[key] = self.load(version.pack)(**arguments)  # type: ignore[arg-type]  # checked by the caller
-        return forms[key]
+        form = forms.get(key)
+        if form is None:
+            form = forms[key] = self.load(version.pack)(**arguments)  # type: ignore[arg-type]  # checked by the caller
+        return form
 
     def choose(self, arguments: Mapping[str, Any]) -> Version:
         """The version that serves these arguments; BackendUnavailable, with every reason, if none does."""
         forced = self.forced()
-        reasons = []
+        reasons, homes = [], backends.homes(arguments.values())
         for version in self.versions:
             if forced and forced not in (version.name, version.backend):
                 continue
-            reason = self.reason_against(version, arguments)
+            reason = self.reason_against(version, arguments, homes)
             if reason is None:
                 return version
             reasons.append(f"{version.name}: {reason}")
@@ -215,23 +249,41 @@ class KernelSpec:
         if self.name in wanted:
             return wanted[self.name]
         everywhere = wanted.get("*")
-        return everywhere if any(everywhere == v.backend for v in self.versions) else None
+        return everywhere if everywhere and any(everywhere == v.backend for v in self.versions) else None
 
-    def reason_against(self, version: Version, arguments: Mapping[str, Any]) -> str | None:
-        """Why this version cannot take these arguments, or None if it can."""
+    def reason_against(
+        self, version: Version, arguments: Mapping[str, Any], homes: set[str] | None = None
+    ) -> str | None:
+        """Why this version cannot take these arguments, or None if it can. homes: the arrays', if they are known."""
         backend = backends.BACKENDS[version.backend]
         missing = backend.unavailable()
         if missing:
             return missing
-        strangers = backends.homes(arguments.values()) - {backend.home}
+        strangers = (backends.homes(arguments.values()) if homes is None else homes) - {backend.home}
         if strangers:
             return f"takes {backend.home} arrays, not {', '.join(sorted(strangers))}"
-        return precision.refusal(version.precision) or version.serves(**arguments)
+        lacks = precision.refusal(version.precision)
+        return lacks or version.serves(**{name: value for name, value in arguments.items() if name not in LENT})
 
 
 @cache
 def _signature(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
+
+
+def _overlaps(out: np.ndarray, arguments: Iterable[Any]) -> bool:
+    """Whether some array may share memory with `out`."""
+    return any(isinstance(a, np.ndarray) and np.may_share_memory(a, out) for a in arguments)
+
+
+_MISSING = object()  # stands for an argument that has no default
+
+
+@cache
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """Its parameters in order, with their defaults."""
+    parameters = _signature(function).parameters.values()
+    return {p.name: _MISSING if p.default is p.empty else p.default for p in parameters}
 
 
 @cache
@@ -324,8 +376,8 @@ def why(op: str, *, dtype: Any = "float32", **shapes: Any) -> Explanation:
     try:
         arguments = kernel.example(np.dtype(dtype), **shapes)
     except TypeError as error:
-        wanted = ", ".join(p for p in inspect.signature(kernel.dummies).parameters if p != "dtype")
-        raise ArgumentError(f"why({op!r}): {error}; it takes {wanted}") from None
+        problem = str(error).rpartition("() ")[2]
+        raise ArgumentError(f"why({op!r}): {problem}; it takes {', '.join(kernel.keywords)}") from None
     kernel.check(**arguments)
     forced = kernel.forced()
     chosen, reasons = None, {}

@@ -186,6 +186,11 @@ class _Kept(Tensor):
         self.name = name
         self.frozen = frozen
 
+    def __getstate__(self) -> Any:
+        # A copy makes its own forms: they are large, and those of another machine may suit its registers alone.
+        state: Any = super().__getstate__()  # type: ignore[misc]  # (None, slots), for there is no __dict__
+        return state[0], {**state[1], "forms": {}}
+
     @property
     def _kind(self) -> str:
         return type(self).__name__.lower()
@@ -210,7 +215,7 @@ class _Kept(Tensor):
 
     def _changed(self) -> None:
         self.version = (self.version or 0) + 1
-        self.forms.clear()
+        self.forms = {}  # whoever is packing at this moment keeps the old one
 
     def moved(self, name: str) -> tuple[Any, Any]:
         """The numbers and the gradient on a device as `device.resolve` names it, for `settle`; nothing moves yet."""

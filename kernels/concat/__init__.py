@@ -7,17 +7,43 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ...errors import ShapeError
+from ...errors import MinitlError, ShapeError
+from ..cpu import room as memory_left
+from ..cpu.memory import empty
 from ..registry import Cost, KernelSpec, Version, check_floats, dummy
 from ..verify import bounds
 from . import cuda
 
 Array = np.ndarray
+
+
+def room(shapes: Sequence[tuple[int, ...]], dtype: np.dtype) -> tuple[Array, list[Array]] | tuple[None, list[None]]:
+    """An array for images (N, C, H, W) of these shapes joined along the channels, and its part for each, unfilled.
+
+    What computes them writes there, and nothing is left to join. Channels-last in memory. No array, where a version of
+    one's own serves, or one that was asked for. Raises ShapeError for shapes that do not agree, HostMemoryError.
+    """
+    xs = tuple(dummy(shape, dtype) for shape in shapes)
+    _check_forward(xs, 1)
+    if forward.forced() not in (None, "cpu") or forward.versions[0].backend != "cpu":
+        return None, [None] * len(xs)
+    channels = [shape[1] for shape in shapes]
+    batch, _, height, width = shapes[0]
+    size = dtype.itemsize * batch * height * width * sum(channels)
+    try:
+        if size >= memory_left.LARGE:
+            memory_left.check("concat", {"xs": xs}, size)
+        y = empty((batch, height, width, sum(channels)), dtype).transpose(0, 3, 1, 2)
+    except MemoryError as error:
+        if isinstance(error, MinitlError):
+            raise
+        raise memory_left.lacking("concat", {"xs": xs}, f"more memory than there is ({error})") from None
+    return y, np.split(y, np.cumsum(channels)[:-1], axis=1)
 
 
 def _check_axis(op: str, axis: int, ndim: int) -> None:

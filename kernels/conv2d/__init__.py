@@ -2,11 +2,13 @@
 
     y[n, o, p, q] = b[o] + sum over c, r, s of  x[n, c, p*stride + r*dilation - padding, ...] * w[o, c, r, s]
 
-`forward(x, w, b, geometry, relu=False, packed=None)`, `grad_input(grad, w, geometry, packed=None)`,
+`forward(x, w, b, geometry, relu=False, packed=None, out=None)`, `grad_input(grad, w, geometry, packed=None)`,
 `grad_weight(grad, x, geometry)`, `grad_bias(grad)`; x is (N, C, H, W), w (O, C / groups, R, S), b (O,) or None,
 grad (N, O, P, Q), with any strides. `relu` sets negative results to 0 while they are in cache. `packed`: a dictionary
-that the owner of w keeps and empties when w changes; versions keep there what they make of w. Results are channels-last
-in memory where the version prefers it.
+that the owner of w keeps and empties when w changes; versions keep there what they make of w. `out`: an array
+(N, O, P, Q) to write to and return, such as some of a larger one's channels. `pooled(pool, x, w, b, geometry, ...)` is
+the max-pooling of what `forward` gives. Results are channels-last in memory where
+the version prefers it.
 
 Reading order: oracle.py (the definition as loops), reference.py (im2col and one matrix product), cpu/;
 cuda_numba.py (what one GPU thread does), cuda/.
@@ -21,7 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import ConvGeometry
+from ...errors import ShapeError
+from ..geometry import ConvGeometry, PoolGeometry
+from ..max_pool2d import forward as max_pool2d
 from ..registry import Cost, KernelSpec, Version, always, check_floats, check_shape, dummy
 from ..verify import bounds
 from .cuda import gradient_tiles, products, tiles
@@ -29,14 +33,25 @@ from .cuda import gradient_tiles, products, tiles
 Array = np.ndarray
 SIDE = 6  # pixels of a tile of inputs of Winograd's convolutions
 LEAST_CHANNELS = 8
+POOL = "cpu.channels_last"  # the max-pooling that versions of the forward pass can do themselves
 LEAST_SUMMED = 16  # channels of the weight gradient, and its tiles
 LEAST_TILES = 4
 
 
 def _check_forward(
-    x: Array, w: Array, b: Array | None, geometry: ConvGeometry, relu: bool = False, packed: Any = None
+    x: Array,
+    w: Array,
+    b: Array | None,
+    geometry: ConvGeometry,
+    relu: bool = False,
+    packed: Any = None,
+    out: Array | None = None,
 ) -> None:
-    check_floats("conv2d", x=x, weight=w, bias=b)
+    check_floats("conv2d", x=x, weight=w, bias=b, out=out)
+    if out is not None:
+        check_shape("conv2d", "out", out, geometry.y_shape)
+        if isinstance(out, Array) and not out.flags.writeable:
+            raise ShapeError("conv2d: out may not be written to; pass an array that may")
     check_shape("conv2d", "x", x, geometry.x_shape)
     check_shape("conv2d", "weight", w, geometry.w_shape)
     if b is not None:
@@ -167,6 +182,7 @@ def _direct(module: str, task: str, serves: Callable[..., str | None] = always, 
         _of_module(module, "workspace"),
         pack=f"cpu.{module}:{'pack' if task == 'forward' else 'pack_grad_input'}",
         packed=_of_module(module, "packed_bytes"),
+        heeds=("out", "pool") if (module, task) == ("direct", "forward") else (),
         cases=cases,
     )
 
@@ -197,9 +213,10 @@ forward = KernelSpec(
                 packed=_winograd_filters,
                 exact=False,
                 bound=bounds.winograd.forward,
-                cases="cases:forward_of_squares",
+                heeds=("out", "pool"),
+                cases=f"cases:forward_{taps}x{taps}",
             )
-            for side in (4, 2)
+            for side, taps in ((4, 3), (2, 5))
         ),
         _direct("depthwise", "forward", _depthwise_serves, "cases:forward_depthwise"),
         _direct("direct", "forward"),
@@ -233,6 +250,26 @@ forward = KernelSpec(
     cases="cases:forward",
 )
 
+
+def pooled(
+    pool: PoolGeometry,
+    x: Array,
+    w: Array,
+    b: Array | None,
+    geometry: ConvGeometry,
+    relu: bool = False,
+    packed: Any = None,
+) -> Array:
+    """The largest of each window of forward's result, bit for bit; in one pass where both versions are made for it."""
+    _check_forward(x, w, b, geometry, relu, packed)
+    call = {"x": x, "w": w, "b": b, "geometry": geometry, "relu": relu, "packed": packed}
+    version = forward.choose(call)
+    itself = pool.x_shape == geometry.y_shape and "pool" in version.heeds
+    if itself and max_pool2d.choose({"x": dummy(geometry.y_shape, x.dtype), "geometry": pool}).name == POOL:
+        return forward.run(version, call, {"pool": pool})
+    return max_pool2d(forward(**call), pool, where=False)[0]
+
+
 grad_input = KernelSpec(
     name="conv2d.grad_input",
     package=__name__,
@@ -251,9 +288,9 @@ grad_input = KernelSpec(
                 packed=_winograd_filters,
                 exact=False,
                 bound=bounds.winograd.grad_input,
-                cases="cases:grad_input_of_squares",
+                cases=f"cases:grad_input_{taps}x{taps}",
             )
-            for side in (4, 2)
+            for side, taps in ((4, 3), (2, 5))
         ),
         _direct("depthwise", "grad_input", _depthwise_serves, "cases:grad_input_depthwise"),
         _direct("direct", "grad_input"),
@@ -312,9 +349,9 @@ grad_weight = KernelSpec(
                 _winograd_weights_workspace,
                 exact=False,
                 bound=bounds.winograd.grad_weight,
-                cases="cases:grad_weight_of_squares",
+                cases=f"cases:grad_weight_{taps}x{taps}",
             )
-            for side in (4, 2)
+            for side, taps in ((4, 3), (2, 5))
         ),
         Version(
             "cpu.depthwise",

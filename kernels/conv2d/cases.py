@@ -77,12 +77,11 @@ def geometries(draw: st.DrawFn) -> ConvGeometry:
 
 
 @st.composite
-def squares(draw: st.DrawFn, least: int = 8) -> ConvGeometry:
-    """3x3 or 5x5 filters side by side, some tiles of outputs, enough channels: what Winograd's transforms are for.
+def squares(draw: st.DrawFn, taps: int, least: int = 8) -> ConvGeometry:
+    """Filters of taps x taps side by side, some tiles of outputs, enough channels: for Winograd's transforms.
 
     least: channels; there are 8 filters or more.
     """
-    taps = draw(st.sampled_from([3, 3, 5]))
     one = st.integers(0, taps + 1)
     padding = draw(st.just(taps // 2) | st.tuples(st.tuples(one, one), st.tuples(one, one)))
     channels, filters = max(draw(_SQUARE), least), draw(_SQUARE)
@@ -167,16 +166,28 @@ def grad_bias() -> st.SearchStrategy[dict[str, Any]]:
     return _calls(("grad",), geometries)
 
 
-def forward_of_squares() -> st.SearchStrategy[dict[str, Any]]:
-    return _calls(FORWARD, squares)
+def forward_3x3() -> st.SearchStrategy[dict[str, Any]]:
+    return _calls(FORWARD, lambda: squares(3))
 
 
-def grad_input_of_squares() -> st.SearchStrategy[dict[str, Any]]:
-    return _calls(GRAD_INPUT, squares)
+def forward_5x5() -> st.SearchStrategy[dict[str, Any]]:
+    return _calls(FORWARD, lambda: squares(5))
 
 
-def grad_weight_of_squares() -> st.SearchStrategy[dict[str, Any]]:
-    return _calls(GRAD_WEIGHT, lambda: squares(least=16))
+def grad_input_3x3() -> st.SearchStrategy[dict[str, Any]]:
+    return _calls(GRAD_INPUT, lambda: squares(3))
+
+
+def grad_input_5x5() -> st.SearchStrategy[dict[str, Any]]:
+    return _calls(GRAD_INPUT, lambda: squares(5))
+
+
+def grad_weight_3x3() -> st.SearchStrategy[dict[str, Any]]:
+    return _calls(GRAD_WEIGHT, lambda: squares(3, least=16))
+
+
+def grad_weight_5x5() -> st.SearchStrategy[dict[str, Any]]:
+    return _calls(GRAD_WEIGHT, lambda: squares(5, least=16))
 
 
 def forward_depthwise() -> st.SearchStrategy[dict[str, Any]]:

@@ -7,6 +7,7 @@ later ones at 25 and more), and a network asks for the same sizes over and over.
 from __future__ import annotations
 
 import math
+import os
 import sys
 import threading
 
@@ -15,7 +16,7 @@ import numpy as np
 LINE = 64  # bytes of a cache line; registers are no wider
 LEAST = 1 << 16  # bytes: below, NumPy's own memory is quick enough
 KEPT = 1 << 30  # bytes kept for later, at most, besides what is in use
-ROOM = 16.0  # a buffer serves for what is so much smaller than itself, at most
+ROOM = 2.0  # a buffer serves for what is so much smaller than itself, at most: more would waste memory
 
 _buffers: list[np.ndarray] = []  # those in use and those kept, longest unused first
 _lock = threading.Lock()
@@ -29,21 +30,25 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
     if size < LEAST:
-        return _view(np.empty(size + LINE, np.uint8), size, shape, dtype)
-    with _lock:
+        return _view(np.empty(size + LINE, np.uint8), shape, dtype)
+    if not _lock.acquire(blocking=False):  # another thread's turn, or this one's, if a signal came in its midst
+        return _view(np.empty(size + LINE, np.uint8), shape, dtype)
+    try:
         buffer = _free(size)
         if buffer is None:
             _forget(max(_idle() - size, 0))  # what is kept pays for what is new, so that both do not add up
             buffer = np.empty(size + LINE, np.uint8)
         _buffers.append(buffer)
-        array = _view(buffer, size, shape, dtype)
-        _forget()
+        array = _view(buffer, shape, dtype)
+        if sum(map(len, _buffers)) > KEPT:
+            _forget(KEPT)
+    finally:
+        _lock.release()
     return array
 
 
-def _view(buffer: np.ndarray, size: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    begin = -buffer.ctypes.data % LINE
-    return buffer[begin : begin + size].view(dtype).reshape(shape)
+def _view(buffer: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    return np.ndarray(shape, dtype, buffer, -buffer.__array_interface__["data"][0] % LINE)
 
 
 def _free(size: int) -> np.ndarray | None:
@@ -61,9 +66,12 @@ def _unused(i: int) -> bool:
 
 
 def release() -> None:
-    """Gives back to the system what is kept for later."""
-    with _lock:
-        _forget(0)
+    """Gives back to the system what is kept for later, unless another thread is asking for memory just then."""
+    if _lock.acquire(blocking=False):
+        try:
+            _forget(0)
+        finally:
+            _lock.release()
 
 
 def _idle() -> int:
@@ -71,7 +79,7 @@ def _idle() -> int:
     return sum(_buffers[i].size for i in range(len(_buffers)) if _unused(i))
 
 
-def _forget(most: int = KEPT) -> None:
+def _forget(most: int) -> None:
     """Lets go of the buffers longest unused, beyond `most` bytes in all."""
     free = [i for i in range(len(_buffers)) if _unused(i)]
     excess = sum(_buffers[i].size for i in free) - most
@@ -96,3 +104,12 @@ def _count_alone() -> int:
 
 
 _ALONE = _count_alone()
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.Lock()  # another thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import HostMemoryError
-from . import groups
+from . import groups, memory
 
-LARGE = 1 << 24  # bytes: a call whose arrays are all smaller is not looked at
+LARGE = 1 << 24  # bytes: a call whose arrays and results are less is not looked at
 NEEDLESS = 1 << 28  # bytes: nor is one that takes less besides them
 
 
@@ -46,11 +46,6 @@ def size(arguments: Mapping[str, Any]) -> int:
     return sum(getattr(a, "nbytes", 0) for each in map(_each, arguments.values()) for a in each)
 
 
-def is_large(arguments: Mapping[str, Any]) -> bool:
-    """Whether a call of these arguments is worth asking about."""
-    return any(getattr(a, "nbytes", 0) >= LARGE for each in map(_each, arguments.values()) for a in each)
-
-
 def _each(argument: Any) -> Sequence[Any]:
     return argument if isinstance(argument, (tuple, list)) else (argument,)
 
@@ -59,6 +54,9 @@ def check(op: str, arguments: Mapping[str, Any], needed: int) -> None:
     """Raises HostMemoryError if a kernel needs more bytes besides its arguments than there are."""
     if needed >= NEEDLESS and sys.platform == "linux":
         there = free()
+        if there is not None and needed > there:
+            memory.release()
+            there = free()
         if there is not None and needed > there:
             raise lacking(op, arguments, f"{needed / 1e9:.1f} GB more memory, and {there / 1e9:.1f} GB are free")
 

@@ -62,3 +62,14 @@ def clear(to, at, count):
     """to[at : at + count] = 0, in one dimension."""
     for e in range(np.uint64(count)):
         to[np.uint64(at) + e] = 0
+
+
+@compiled
+def keep_largest(to, at, source, first, count):
+    """to[at : at + count] = the larger of itself and source[first : first + count].
+
+    A NaN is larger than any number, and the first of them stays.
+    """
+    for e in range(np.uint64(count)):
+        value, old = source[np.uint64(first) + e], to[np.uint64(at) + e]
+        to[np.uint64(at) + e] = value if (value > old) | ((value != value) & (old == old)) else old

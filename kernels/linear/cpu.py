@@ -38,8 +38,9 @@ def _forward(y, x, row, w, bias, outputs, depth, batch, piece, block, workers, w
     rows, columns = (1, ALONE) if batch == 1 else TILE
     tasks, down = (outputs + block - 1) // block, (batch + rows - 1) // rows
     each = rows * columns * wide  # numbers of the sums of a tile
+    sums_of = np.empty((workers, (block + columns - 1) // columns * down * each), x.dtype)
     for worker in prange(workers):
-        sums = np.empty((block + columns - 1) // columns * down * each, x.dtype)
+        sums = sums_of[worker]
         for task in range(worker, tasks, workers):
             first, last = task * block, min((task + 1) * block, outputs)
             for k in range(0, max(depth, 1), piece):

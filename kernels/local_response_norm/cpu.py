@@ -21,8 +21,10 @@ BLOCK = 64  # pixels a task
 def _forward(x, before, after, factor, k, beta, y):
     pixels, channels = x.shape
     before, after = min(before, channels - 1), min(after, channels - 1)
-    for task in prange((pixels + BLOCK - 1) // BLOCK):
-        squares, d = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
+    tasks = (pixels + BLOCK - 1) // BLOCK
+    rooms = np.empty((tasks, 2, channels), x.dtype)
+    for task in prange(tasks):
+        squares, d = rooms[task, 0], rooms[task, 1]
         for pixel in range(task * BLOCK, min(task * BLOCK + BLOCK, pixels)):
             values, out = x[pixel], y[pixel]
             for c in range(channels):
@@ -45,8 +47,10 @@ def _forward(x, before, after, factor, k, beta, y):
 def _grad_input(grad, x, before, after, factor, k, beta, slope, gx):
     pixels, channels = x.shape
     before, after = min(before, channels - 1), min(after, channels - 1)
-    for task in prange((pixels + BLOCK - 1) // BLOCK):
-        squares, d = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
+    tasks = (pixels + BLOCK - 1) // BLOCK
+    rooms = np.empty((tasks, 2, channels), x.dtype)
+    for task in prange(tasks):
+        squares, d = rooms[task, 0], rooms[task, 1]
         shared, sums = squares, d  # by then nobody needs the others
         for pixel in range(task * BLOCK, min(task * BLOCK + BLOCK, pixels)):
             values, above, out = x[pixel], grad[pixel], gx[pixel]

@@ -1,10 +1,11 @@
 """Two-dimensional max pooling and its gradient.
 
-`forward(x, geometry)` -> (y, indices): y (N, C, P, Q) holds the largest pixel of each window of
+`forward(x, geometry, where=True)` -> (y, indices): y (N, C, P, Q) holds the largest pixel of each window of
 x (N, C, H, W); indices, int32 of the same shape, tell where it was, as h * W + w within its plane. Of
 equal pixels the first in row-major order wins; a NaN wins over every number, the first NaN over later
-ones (as in PyTorch). Padding never wins, not even over -inf. `grad_input(grad, indices, geometry)` adds
-each gradient to the pixel that won; indices are those that `forward` returns for this geometry.
+ones (as in PyTorch). Padding never wins, not even over -inf. Unless asked `where`, indices may be None.
+`grad_input(grad, indices, geometry)` adds each gradient to the pixel that won; indices are those that `forward` returns
+for this geometry.
 
 Any strides; versions named channels_last work so and return channels-last views.
 """
@@ -32,7 +33,7 @@ def _check_plane(op: str, geometry: PoolGeometry) -> None:
         raise ShapeError(f"{op}: a plane of {h} x {w} pixels has more than int32 can number; pool a smaller picture")
 
 
-def _check_forward(x: Array, geometry: PoolGeometry) -> None:
+def _check_forward(x: Array, geometry: PoolGeometry, where: bool = True) -> None:
     check_floats("max_pool2d", x=x)
     check_shape("max_pool2d", "x", x, geometry.x_shape)
     _check_plane("max_pool2d", geometry)
@@ -85,7 +86,7 @@ forward = KernelSpec(
     bound=bounds.exact,
     dummies=_dummies,
     versions=(
-        Version("cpu.channels_last", "cpu:forward"),
+        Version("cpu.channels_last", "cpu:forward", heeds=("where",)),
         Version("reference.taps", "reference:forward"),
         Version("cuda.channels_last", "cuda:forward_channels_last", _by_fours),
         Version("cuda.naive", "cuda:forward_naive"),

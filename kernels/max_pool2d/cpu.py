@@ -12,6 +12,7 @@ from numba import from_dtype, int32, prange, types
 
 from ..cpu.compiled import compiled
 from ..cpu.memory import empty
+from ..cpu.windows import copy, keep_largest
 
 
 def _forward(x, y, indices, kernel, stride, padding, dilation):
@@ -41,6 +42,30 @@ def _forward(x, y, indices, kernel, stride, padding, dilation):
                         wins = (value > old) | ((value != value) & (old == old))
                         best[c] = value if wins else old
                         where[c] = number if wins else where[c]
+
+
+def _values(x, y, kernel, stride, padding, dilation):
+    batch, height, width, channels = x.shape
+    pixels, out = x.reshape(x.size), y.reshape(y.size)
+    rows, columns = y.shape[1:3]
+    for task in prange(batch * rows):
+        n, p = task // rows, task % rows
+        for q in range(columns):
+            to, untouched = (task * columns + q) * channels, True
+            for r in range(kernel[0]):
+                i = p * stride[0] + r * dilation[0] - padding[0]
+                if i < 0 or i >= height:
+                    continue
+                for s in range(kernel[1]):
+                    j = q * stride[1] + s * dilation[1] - padding[1]
+                    if j < 0 or j >= width:
+                        continue
+                    at = ((n * height + i) * width + j) * channels
+                    if untouched:
+                        copy(out, to, pixels, at, channels)
+                        untouched = False
+                    else:
+                        keep_largest(out, to, pixels, at, channels)
 
 
 def _grad_input(grad, indices, gx, kernel, stride, padding, dilation):
@@ -83,7 +108,9 @@ def _compiled(function, dtype):
     """The machine code for one dtype, whatever the strides and flags of the arrays that come."""
     real = from_dtype(np.dtype(dtype))
     arrays = (_image(real), _image(real, True), _image(int32, True))
-    if function is _grad_input:
+    if function is _values:
+        arrays = arrays[:2]
+    elif function is _grad_input:
         arrays = (_image(real), _image(int32), _image(real, True))
     return compiled(function, types.void(*arrays, *[types.UniTuple(types.int64, 2)] * 4), parallel=True)
 
@@ -100,9 +127,12 @@ def _windows(g):
     return g.kernel, g.stride, (g.padding[0][0], g.padding[1][0]), g.dilation
 
 
-def forward(x, geometry):
+def forward(x, geometry, where=True):
     g = geometry
     y = empty(_shape(*g.y_shape), x.dtype)
+    if not where:
+        _compiled(_values, x.dtype)(_channels_last(x), y, *_windows(g))
+        return y.transpose(0, 3, 1, 2), None
     indices = empty(y.shape, np.dtype(np.int32))
     _compiled(_forward, x.dtype)(_channels_last(x), y, indices, *_windows(g))
     return y.transpose(0, 3, 1, 2), indices.transpose(0, 3, 1, 2)

@@ -25,7 +25,7 @@ from ..cuda import Source
 from ..cuda.numba import Kernel
 from ..cuda.source import Parameter
 from ..emulator import library
-from ..registry import KernelSpec, Version, spec
+from ..registry import LENT, KernelSpec, Version, spec
 from .cases import ten
 from .properties.calls import parts
 from .suite import Subject
@@ -108,7 +108,7 @@ def _python(path: Path, name: str, kernel: KernelSpec, backend: str | None) -> V
         return _numba(path, name, getattr(found, "function", found), kernel, backend)
     if backend not in (None, "reference"):
         raise ArgumentError(f"{path}: {name} is a function of NumPy arrays and runs as it is; leave out --backend")
-    wanted = [name for name in kernel.signature.parameters if name != "packed"]  # which only comes to what packs
+    wanted = [name for name in kernel.signature.parameters if name not in LENT]
     signature = inspect.signature(found)
     try:
         signature.bind(*wanted)

@@ -5,7 +5,7 @@ from . import operators as _operators  # noqa: F401  (gives Tensor its operators
 from .activation import gelu, leaky_relu, log_softmax, logsumexp, relu, sigmoid, softmax, tanh
 from .apply import apply, asarray
 from .arithmetic import add, divide, exp, log, matmul, multiply, negate, power, subtract
-from .convolution import conv2d, conv2d_relu
+from .convolution import conv2d, conv2d_concat, conv2d_max_pool, conv2d_relu
 from .dense import linear
 from .dropout import dropout
 from .loss import binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, hinge_loss
@@ -14,7 +14,7 @@ from .padding import pad
 from .pooling import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
 from .reduction import max, mean, sum
 from .shape import concat, flatten, index, reshape, transpose
-from .workspace import packed, workspace
+from .workspace import packed, threads, workspace
 
 __all__ = [
     "Parameter",
@@ -30,6 +30,8 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "concat",
     "conv2d",
+    "conv2d_concat",
+    "conv2d_max_pool",
     "conv2d_relu",
     "cross_entropy",
     "divide",
@@ -63,6 +65,7 @@ __all__ = [
     "sum",
     "tanh",
     "tensor",
+    "threads",
     "transpose",
     "workspace",
 ]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..autograd import Context, Function
 from ..errors import ShapeError
-from ..kernels import ConvGeometry
+from ..kernels import ConvGeometry, PoolGeometry
+from ..kernels import concat as concat_kernel
 from ..kernels import conv2d as kernel
 from ..kernels import relu as relu_kernel
 from ..kernels.geometry import PADDING_MODES
 from ..tensor import Tensor
-from .apply import apply, as_tensor, forms
+from .apply import apply, as_tensor, asarray, forms
 from .padding import Pad
 
 BORDERS = ("reflect", "circular")  # padding modes that no kernel knows: the picture gets its border first
@@ -80,3 +82,29 @@ def conv2d_relu(x: Tensor, w: Tensor, b: Tensor | None = None, padding_mode: str
     """relu(conv2d(x, w, b, padding_mode=padding_mode, **geometry)), bit for bit, in one pass over the output."""
     x, geometry = _bordered(x, w, padding_mode, **geometry)
     return apply(Conv2d, x, w, b, relu=True, packed=forms(w), **geometry)
+
+
+def conv2d_concat(convolutions: Sequence[tuple[Tensor, Tensor, Tensor | None, bool, Mapping[str, Any]]]) -> Tensor:
+    """concat of the results, bit for bit, each written straight to its channels. Keeps nothing for gradients.
+
+    convolutions: x, w, b, whether to rectify, and the other arguments of `conv2d`, but "reflect" and "circular" for
+    padding_mode. Raises ShapeError where shapes do not fit, or do not agree but for the channels.
+    """
+    geometries = [ConvGeometry.infer(x.shape, w.shape, **settings) for x, w, _, _, settings in convolutions]
+    y, parts = concat_kernel.room([geometry.y_shape for geometry in geometries], convolutions[0][0].dtype)
+    results = []
+    for (x, w, b, relu, _), geometry, part in zip(convolutions, geometries, parts, strict=True):
+        results.append(kernel.forward(asarray(x), asarray(w), asarray(b), geometry, relu, forms(w), part))
+    return Tensor(concat_kernel.forward(tuple(results), 1) if y is None else y)
+
+
+def conv2d_max_pool(
+    x: Tensor, w: Tensor, b: Tensor | None, relu: bool, settings: Mapping[str, Any], window: Mapping[str, Any]
+) -> Tensor:
+    """max_pool2d(conv2d(x, w, b, **settings), **window), or of conv2d_relu's, bit for bit. Keeps nothing for gradients.
+
+    settings: of `conv2d`, but "reflect" and "circular" for padding_mode. Raises ShapeError where shapes do not fit.
+    """
+    geometry = ConvGeometry.infer(x.shape, w.shape, **settings)
+    pool = PoolGeometry.infer(geometry.y_shape, **window)
+    return Tensor(kernel.pooled(pool, asarray(x), asarray(w), asarray(b), geometry, relu, forms(w)))

@@ -23,7 +23,7 @@ class MaxPool2d(Function):
     @staticmethod
     def forward(ctx: Context, x: Any, winners: list[Any] | None = None, **attributes: Any) -> Any:
         ctx.geometry = PoolGeometry.infer(x.shape, **attributes)
-        y, indices = max_kernel.forward(x, ctx.geometry)
+        y, indices = max_kernel.forward(x, ctx.geometry, where=ctx.needs[0] or winners is not None)
         if winners is not None:
             winners.append(indices)
         ctx.save(indices)
@@ -77,7 +77,7 @@ def max_pool2d(
     """
     if not isinstance(return_indices, (bool, np.bool_)):
         raise ArgumentError(f"max_pool2d: return_indices must be True or False; got {return_indices!r:.80}")
-    winners: list[Any] = []
+    winners: list[Any] | None = [] if return_indices else None
     y = apply(
         MaxPool2d,
         x,
@@ -88,7 +88,7 @@ def max_pool2d(
         dilation=dilation,
         ceil_mode=ceil_mode,
     )
-    return (y, winners[0].astype(np.int64)) if return_indices else y
+    return y if winners is None else (y, winners[0].astype(np.int64))
 
 
 def avg_pool2d(

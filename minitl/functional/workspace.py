@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
+from ..kernels.cpu.threads import get_num_threads
 
 
 def workspace(op: str, dtype: Any, **shapes: Any) -> int:
@@ -21,3 +22,8 @@ def packed(op: str, dtype: Any, **shapes: Any) -> int:
     kernel = kernels.spec(op)
     arguments = kernel.example(np.dtype(dtype), **shapes)
     return kernel.choose(arguments).packed(**arguments)
+
+
+def threads() -> int:
+    """How many threads kernels run on."""
+    return get_num_threads()

@@ -9,6 +9,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ..errors import GraphError, ShapeError
@@ -30,6 +31,16 @@ class Node:
     @property
     def op(self) -> str:
         return self.layer.op
+
+    @cached_property
+    def arrays(self) -> tuple[tuple[str, str], ...]:
+        """The role and the full name of each of its layer's arrays."""
+        return tuple((role, f"{self.name}.{role}") for role in self.layer.array_shapes())
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return f"layer {self.name!r}"
 
     @property
     def stream(self) -> int:

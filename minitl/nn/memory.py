@@ -41,7 +41,7 @@ def predicted(
     """
     own = {node.name: {role: prod(s) for role, s in node.layer.array_shapes().items()} for node in graph}
     arrays = sum(sum(roles.values()) for roles in own.values())
-    running, _ = _Walk(graph, shapes, frozen, batch).forward(kept=False)
+    running, _ = _Walk(graph, shapes, frozen, batch, inference=True).forward(kept=False)
     step = _Walk(graph, shapes, frozen, batch).step()
     size, given = dtype.itemsize, batch * prod(shapes[INPUT])  # the caller's array, of which a Tensor is a copy
 
@@ -74,8 +74,15 @@ def _workspace(
 class _Walk:
     """One pass over the graph, counting numbers. A value is known by the name of the node that made its array."""
 
-    def __init__(self, graph: Graph, shapes: Mapping[str, Shape], frozen: Mapping[str, bool], batch: int) -> None:
-        self.nodes, _, self.last_use = steps(graph, INPUT, graph.output)
+    def __init__(
+        self,
+        graph: Graph,
+        shapes: Mapping[str, Shape],
+        frozen: Mapping[str, bool],
+        batch: int,
+        inference: bool = False,
+    ) -> None:
+        self.nodes, _, self.last_use = steps(graph, INPUT, graph.output, inference)
         self.output = self.nodes[-1].name
         self.shapes = shapes
         self.numbers = {name: batch * prod(shape) for name, shape in shapes.items()}

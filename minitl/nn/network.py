@@ -11,17 +11,25 @@ from typing import Any
 import numpy as np
 
 from .. import device
+from ..autograd import is_grad_enabled
 from ..errors import ArgumentError, BackendUnavailable, GraphError, HostMemoryError, ShapeError, WeightError
 from ..images import Preprocessing
 from ..tensor import DEFAULT_DTYPE, Buffer, Parameter, Tensor, tensor
 from ..weights import names, schema
 from . import inference, init
-from .fusion import steps
+from .fusion import Drawn, steps
 from .graph import INPUT, Graph, Node, chain, plain_shape
 from .layers import INFERENCE, Layer, Mode, Shape
 from .loading import LoadReport, check_layers, load_parameters
 from .plan import Plan
 from .summary import Summary
+
+
+def _own(result: Tensor, lent: np.ndarray | None) -> Tensor:
+    """The result, or a copy where it shows the array that a caller lent: he may write to it."""
+    if lent is None or not np.may_share_memory(result.data, lent):
+        return result
+    return Tensor(result.data.copy(order="K"))
 
 
 class Network:
@@ -101,7 +109,11 @@ class Network:
 
         An array x is converted to the network's dtype; a Tensor must have it.
         """
-        x = x if isinstance(x, Tensor) else tensor(x, dtype=self.dtype).to(self.device)
+        lent = self._lent(x)
+        if lent is not None:
+            x = Tensor(lent)
+        elif not isinstance(x, Tensor):
+            x = tensor(x, dtype=self.dtype).to(self.device)
         if x.device != self.device:
             raise BackendUnavailable(
                 f"{self.name}: is on {self.device}, but x is on {x.device}; move x with .to({self.device!r}), or the "
@@ -111,8 +123,9 @@ class Network:
         after = after if after == INPUT else self.layer_name(after)
         upto = self.graph.output if upto is None else self.layer_name(upto)
         if after == upto:
-            return x
-        nodes, given_by, last_use = steps(self.graph, after, upto)
+            return _own(x, lent)
+        drawn = self.device == "cpu" and not is_grad_enabled()
+        nodes, given_by, last_use = steps(self.graph, after, upto, drawn)
         if after == INPUT:
             self._check_input(x)
         values = {after: x}
@@ -125,11 +138,18 @@ class Network:
             try:
                 values[node.name] = self._run_node(node, inputs, mode)
             except (ShapeError, HostMemoryError) as error:
-                raise type(error)(f"layer {node.name!r}: {error}") from None
-        return values[given_by.get(upto, upto)]
+                raise type(error)(f"{node.label}: {error}") from None
+        return _own(values[given_by.get(upto, upto)], lent)
+
+    def _lent(self, x: Any) -> np.ndarray | None:
+        """x, if it is an array that need not be copied: nothing is kept of it for gradients."""
+        plain = type(x) is np.ndarray and self.device == "cpu" and not is_grad_enabled()
+        return x if plain and x.dtype == self.dtype else None
 
     def _run_node(self, node: Node, inputs: list[Tensor], mode: Mode) -> Tensor:
-        arrays: dict[str, Tensor] = {role: self._arrays[f"{node.name}.{role}"] for role in node.layer.array_shapes()}
+        if isinstance(node, Drawn):
+            return node.forward(inputs, self._arrays)
+        arrays: dict[str, Tensor] = {role: self._arrays[name] for role, name in node.arrays}
         return node.layer.forward(*inputs, parameters=arrays, mode=mode, stream=node.stream)
 
     def _check_input(self, x: Tensor) -> None:

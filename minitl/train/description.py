@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import functional as F
 from . import identity
 from .runfolder import PICTURES
 
@@ -50,8 +51,6 @@ def describe(trainer: Trainer, epochs: int, begun: str) -> dict[str, Any]:
 
 def versions() -> dict[str, Any]:
     """What the bits of a training depend on besides its settings: versions, threads, machine."""
-    import numba
-
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -63,7 +62,7 @@ def versions() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": _processor(),
         "processors": os.cpu_count(),
-        "threads": numba.get_num_threads(),
+        "threads": F.threads(),
     }
 
 

@@ -114,3 +114,16 @@ def test_an_adaptive_side_may_stay_as_it_is():
     for wrong in ((None,), (None, 0), (None, None, 1), "all", (2, 1.5)):
         with pytest.raises(ShapeError, match="adaptive_avg_pool2d: output_size must be"):
             adaptive_output((2, 3, 5, 7), wrong)
+
+
+def test_what_is_kept_of_a_geometry_tells_types_apart():
+    shapes = (1, 2, 8, 8), (3, 2, 3, 3)
+    for right, wrong in ((1, True), (1, 1.0), (np.int8(1), np.bool_(True)), (np.int32(0), np.float32(0))):
+        name = "padding" if right == 0 else "stride"
+        known = ConvGeometry.infer(*shapes, **{name: right})
+        assert ConvGeometry.infer(*shapes, **{name: int(right)}) == known
+        with pytest.raises(ShapeError) as caught:
+            ConvGeometry.infer(*shapes, **{name: wrong})
+        assert caught.value.__context__ is None
+    for form in ([1, 1], np.array([1, 1]), (1, 1)):
+        assert ConvGeometry.infer(*shapes, stride=form) == ConvGeometry.infer(*shapes)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minitl import functional as F
-from minitl import kernels
+from minitl import kernels, nn, no_grad
 from minitl.errors import ArgumentError, BackendUnavailable
 from minitl.kernels.verify import agreement, check
 
@@ -42,6 +42,30 @@ def test_a_version_serves_where_it_is_asked_for_or_comes_first(register):
     assert "comes first" in kernels.why("relu", x_shape=(3,)).reasons["reference.mine"]
     register("reference.first", first=True)(choose)
     assert kernels.why("relu", x_shape=(3,)).chosen == "reference.first"
+
+
+def test_a_version_need_not_know_what_callers_lend():
+    """Neither its function nor what decides on it: networks keep packed filters, and ask for less of a pooling."""
+    x, w = np.zeros((1, 2, 6, 6), np.float32), nn.Conv2d(2, 3, 3)
+    net = nn.Sequential(w, nn.ReLU(), nn.MaxPool2d(2), input_shape=x.shape[1:])
+    conv2d, pool = kernels.spec("conv2d"), kernels.spec("max_pool2d")
+
+    @kernels.version("conv2d", "reference.mine", serves=lambda x, w, b, geometry, relu=False: None, first=True)
+    def ones(x, w, b, geometry, relu=False):
+        return np.ones(geometry.y_shape, x.dtype)
+
+    @kernels.version("max_pool2d", "reference.mine", serves=lambda x, geometry: None, first=True)
+    def twos(x, geometry):
+        return np.full(geometry.y_shape, 2, x.dtype), np.zeros(geometry.y_shape, np.int32)
+
+    try:
+        with no_grad():
+            assert (net(x).data == 2).all()
+            assert (net.run(x, upto="relu1").data == 1).all()
+        assert (net(x).data == 2).all()
+    finally:
+        conv2d.remove("reference.mine")
+        pool.remove("reference.mine")
 
 
 def test_a_right_version_passes_the_check(register):

@@ -61,3 +61,17 @@ def test_errors_are_of_one_family(library):
             if name[0].isupper() and name not in family and s.path not in OTHERS.get(name, ()):
                 wrong.append(f"{s.path}:{node.lineno}: {name}")
     assert not wrong, "\n".join(wrong)
+
+
+ALLOCATES = {"empty", "zeros", "ones", "full", "arange", "empty_like", "zeros_like"}
+
+
+def test_no_thread_of_a_kernel_asks_for_memory(library):
+    """Where one does not get it, Numba leaves its share undone and tells nobody: all of it comes before they part."""
+    wrong = []
+    for s in library:
+        for node in ast.walk(s.tree):
+            if isinstance(node, ast.For) and ast.unparse(node.iter).startswith("prange("):
+                called = [ast.unparse(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)]
+                wrong += [f"{s.path}:{node.lineno}: {name}" for name in called if name.removeprefix("np.") in ALLOCATES]
+    assert not wrong, wrong

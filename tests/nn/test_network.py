@@ -267,47 +267,12 @@ def test_backward_frees_what_was_kept(net, x):
     assert all(node.context.saved is None for node in nodes)
 
 
-def test_a_fused_relu_changes_no_bit_of_any_node_or_gradient():
-    net = nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 36, 2),
-        input_shape=(3, 8, 8),
-    )  # fmt: skip
-    x = np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32)
-    net(x).sum().backward()
-    fused = [p.grad for p in net.parameters()]
-    values = [net.run(x, upto=node.name) for node in net.graph]
-    value, apart = x, []
-    for node in net.graph:  # one node at a time: nothing to fuse
-        value = net.run(value, after=node.inputs[0], upto=node.name)
-        apart.append(value)
-    for p in net.parameters():
-        p.grad = None
-    apart[-1].sum().backward()
-    for one, other in zip(values, apart, strict=True):
-        assert np.array_equal(one.data, other.data)
-    for one, p in zip(fused, net.parameters(), strict=True):
-        assert np.array_equal(one, p.grad)
-
-
 def test_what_to_run_is_worked_out_once(net, x, monkeypatch):
     whole, part = net(x).data, net.run(x, upto="conv1").data
     monkeypatch.setattr(nn.Graph, "segment", None)
     assert np.array_equal(net(x).data, whole)
     assert np.array_equal(net.run(x, upto="conv1").data, part)  # not what the fused one would give
     assert (part < 0).any()
-
-
-def test_a_convolution_that_others_read_too_is_not_rectified_for_them():
-    nodes = [
-        nn.Node("conv", nn.Conv2d(1, 2, 1), ("input",)),
-        nn.Node("relu", nn.ReLU(), ("conv",)),
-        nn.Node("both", nn.Concat(), ("conv", "relu")),
-    ]
-    net = nn.Network(nodes, input_shape=(1, 2, 2))
-    x = np.array([-1.0, 1.0, -2.0, 2.0], np.float32).reshape(1, 1, 2, 2)
-    both, plain = net(x).data, net.run(x, upto="conv").data
-    assert (plain < 0).any()
-    assert np.array_equal(both, np.concatenate([plain, np.maximum(plain, 0)], axis=1))
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "a", True, False, 0.0])

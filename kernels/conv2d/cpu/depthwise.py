@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import get_num_threads, prange
 
+from ...cpu import threads
 from ...cpu.compiled import compiled
 from ...cpu.memory import empty
 from ...cpu.windows import clear, fill_band
@@ -31,8 +32,9 @@ def _convolved(
     deep = (band - 1) * vertical.stride + (vertical.taps - 1) * vertical.step + 1
     row_step, pixel_step = (steps[1], steps[2]) if inside else (broad * channels, channels)
     each = (rows + band - 1) // band
+    bands = np.empty((workers, 0 if inside else deep * broad * channels), x.dtype)
     for worker in prange(workers):
-        copied = np.empty(0 if inside else deep * broad * channels, x.dtype)
+        copied = bands[worker]
         for task in range(worker, batch * each, workers):
             n, first = task // each, task % each * band
             count = min(band, rows - first)
@@ -132,8 +134,9 @@ def _summed(
     row_step, pixel_step = (steps[1], steps[2]) if inside else (broad * channels, channels)
     each = (rows + band - 1) // band
     units = batch * each
+    bands = np.empty((workers, 0 if inside else deep * broad * channels), x.dtype)
     for worker in prange(workers):
-        copied = np.empty(0 if inside else deep * broad * channels, x.dtype)
+        copied = bands[worker]
         for part in range(worker, parts, workers):
             clear(sums, part * taps * channels, taps * channels)
             for unit in range(units * part // parts, units * (part + 1) // parts):
@@ -185,9 +188,9 @@ def packed_bytes(geometry: ConvGeometry, itemsize: int, backwards: bool) -> int:
 
 def workspace(geometry: ConvGeometry, itemsize: int, backwards: bool) -> int:
     """Bytes besides arguments, results and filters."""
-    return tiling.workspace(geometry, backwards, itemsize, *WIDE, get_num_threads())
+    return tiling.workspace(geometry, backwards, itemsize, *WIDE, threads.get_num_threads())
 
 
 def weight_workspace(geometry: ConvGeometry, itemsize: int) -> int:
     """Bytes besides arguments and results."""
-    return tiling.weight_workspace(geometry, itemsize, *WIDE, get_num_threads())
+    return tiling.weight_workspace(geometry, itemsize, *WIDE, threads.get_num_threads())

@@ -17,10 +17,11 @@ from __future__ import annotations
 import numpy as np
 from numba import get_num_threads, prange
 
+from ...cpu import threads
 from ...cpu.compiled import compiled
 from ...cpu.memory import empty
 from ...cpu.vectors import BYTES, MOST_ROWS, WIDEST, gathered, height
-from ...cpu.windows import clear, copy, fill_band
+from ...cpu.windows import clear, copy, fill_band, keep_largest
 from ...geometry import ConvGeometry
 from . import tiling
 from .tiling import Axis
@@ -55,26 +56,37 @@ def _packed(out, w, panels, group_step, column_step, taken, group_columns, wide)
 @compiled(parallel=True)
 def _convolved(
     x, steps, size, channels, vertical, horizontal, replicate, inside, filters, panels, pieces, offsets, depth,
-    bias, relu, y, y_steps, batch, band, blocks, wide, most, workers,
+    bias, relu, y, y_steps, down, across, batch, band, blocks, wide, most, workers,
 ):  # fmt: skip
-    """y = bias + x convolved with filters.
+    """y = bias + x convolved with filters; the maxima of that in the windows `down` and `across`, if there are any.
 
     x, y: flat; steps, y_steps: their steps (image, row, pixel, channel or first number). inside: whether windows are
     read from x itself. offsets: of a window's runs. Task by task of bands of `band` rows and `blocks` blocks of panels.
     """
-    rows, columns = vertical.count, horizontal.count
+    rows, columns, pooled = vertical.count, horizontal.count, down.count > 0
+    stored = panels[-1, 1] + panels[-1, 3]
+    largest = min((band - 1) * down.stride + (down.taps - 1) * down.step + 1, rows) if pooled else band
     broad = (columns - 1) * horizontal.stride + (horizontal.taps - 1) * horizontal.step + 1
-    deep = (band - 1) * vertical.stride + (vertical.taps - 1) * vertical.step + 1
+    deep = (largest - 1) * vertical.stride + (vertical.taps - 1) * vertical.step + 1
     row_step, pixel_step = (steps[1], steps[2]) if inside else (broad * channels, channels)
-    each = (rows + band - 1) // band
+    line, pixel = (columns * stored, stored) if pooled else (y_steps[1], y_steps[2])
+    each = ((down.count if pooled else rows) + band - 1) // band
+    # All memory comes before the threads part: what one of them lacks, Numba would not tell.
+    bands = np.empty((workers, 0 if inside else deep * broad * channels), x.dtype)
+    rows_held = np.empty((workers, largest * columns * stored if pooled else 0), x.dtype)
+    tables = np.empty((workers, 3, largest * columns + MOST_ROWS), np.int64)
+    spares = np.empty((workers, MOST_ROWS * wide * most), x.dtype)
     for worker in prange(workers):
-        seen = np.empty(0 if inside else deep * broad * channels, x.dtype)
-        window, output = np.empty(band * columns + MOST_ROWS, np.int64), np.empty(band * columns + MOST_ROWS, np.int64)
-        spare, ladder = np.empty(MOST_ROWS * wide * most, x.dtype), np.empty(band * columns + MOST_ROWS, np.int64)
+        seen, held, spare = bands[worker], rows_held[worker], spares[worker]
+        window, output, ladder = tables[worker, 0], tables[worker, 1], tables[worker, 2]
         for task in range(worker, batch * each * blocks, workers):
             block, part, n = task % blocks, task // blocks % each, task // blocks // each
-            count = min(band, rows - part * band)
-            top = vertical.start + part * band * vertical.stride
+            begin, stop = part * band, min((part + 1) * band, down.count if pooled else rows)
+            if pooled:
+                begin = max(begin * down.stride + down.start, 0)
+                stop = min((stop - 1) * down.stride + down.start + (down.taps - 1) * down.step + 1, rows)
+            count = stop - begin
+            top = vertical.start + begin * vertical.stride
             if inside:
                 source, at = x, n * steps[0] + top * row_step + horizontal.start * pixel_step
             else:
@@ -85,11 +97,37 @@ def _convolved(
             for i in range(count * columns + MOST_ROWS):
                 p, q = divmod(min(i, count * columns - 1), columns)  # the last tile repeats the last pixel
                 window[i] = p * vertical.stride * row_step + q * horizontal.stride * pixel_step
-                output[i] = p * y_steps[1] + q * y_steps[2]
+                output[i] = p * line + q * pixel
             first, last = len(panels) * block // blocks, len(panels) * (block + 1) // blocks
-            to = n * y_steps[0] + part * band * y_steps[1] + y_steps[3]
-            _swept(y, to, output, source, at, window, count * columns, filters, panels[first:last], pieces, offsets,
-                   depth, bias, relu, spare, ladder, wide)  # fmt: skip
+            image = n * y_steps[0] + y_steps[3]
+            target, to = (held, 0) if pooled else (y, image + begin * line)
+            _swept(target, to, output, source, at, window, count * columns, filters, panels[first:last], pieces,
+                   offsets, depth, bias, relu, spare, ladder, wide)  # fmt: skip
+            if pooled:
+                _pooled(y, image, y_steps, held, begin, rows, columns, stored, down, across, part * band,
+                        min((part + 1) * band, down.count))  # fmt: skip
+
+
+@compiled
+def _pooled(y, image, y_steps, held, begin, rows, columns, stored, down, across, first, stop):
+    """Rows first ... stop of the maxima, from rows `begin` ... of a convolution that are held."""
+    for p in range(first, stop):
+        for q in range(across.count):
+            to, untouched = image + p * y_steps[1] + q * y_steps[2], True
+            for r in range(down.taps):
+                i = p * down.stride + down.start + r * down.step
+                if i < 0 or i >= rows:
+                    continue
+                for s in range(across.taps):
+                    j = q * across.stride + across.start + s * across.step
+                    if j < 0 or j >= columns:
+                        continue
+                    at = ((i - begin) * columns + j) * stored
+                    if untouched:
+                        copy(y, to, held, at, stored)
+                        untouched = False
+                    else:
+                        keep_largest(y, to, held, at, stored)
 
 
 @compiled
@@ -173,32 +211,49 @@ def pack_grad_input(w, geometry: ConvGeometry, **_):
     return {(v.first, h.first): _pack(w, geometry, v.taps, h.taps, False) for v in vertical for h in horizontal}
 
 
-def _run(x, filters, b, relu, y, y_steps, vertical: Axis, horizontal: Axis, groups, replicate):
-    """y (N, ., ., O), filled at y_steps (image, row, pixel, first number)."""
+def _run(
+    x, filters, b, relu, y, y_steps, produced, vertical: Axis, horizontal: Axis, groups, replicate, pool=tiling.NO_POOL
+):
+    """y, flat, filled with `produced` channels at y_steps (image, row, pixel, first number)."""
     numbers, steps = tiling.flat(x)
     wide, workers = lanes(y.dtype), get_num_threads()
     plan = tiling.plan(
-        x.shape, y.shape[3], steps, y_steps, vertical, horizontal, groups, y.itemsize, wide, WIDEST, workers
+        x.shape,
+        produced,
+        steps,
+        y_steps,
+        vertical,
+        horizontal,
+        groups,
+        y.itemsize,
+        wide,
+        WIDEST,
+        workers,
+        pool[0],
     )
     bias = np.zeros(tiling.columns(plan.panels, wide), y.dtype)
     if b is not None:
-        for _, first, _, columns, before in plan.panels:
-            bias[before : before + columns] = b[first : first + columns]
+        if groups == 1:
+            bias[: b.size] = b
+        else:
+            for _, first, _, columns, before in plan.panels:
+                bias[before : before + columns] = b[first : first + columns]
     _convolved(
         numbers, plan.steps, plan.size, x.shape[1], plan.vertical, plan.horizontal, replicate, plan.inside, filters,
-        plan.panels, plan.pieces, plan.offsets, plan.depth, bias, relu, y.reshape(y.size), plan.y_steps, plan.batch,
-        plan.band, plan.blocks, wide, WIDEST, workers,
+        plan.panels, plan.pieces, plan.offsets, plan.depth, bias, relu, y, plan.y_steps, *pool,
+        plan.batch, plan.band, plan.blocks, wide, WIDEST, workers,
     )  # fmt: skip
 
 
-def forward(x, w, b, geometry: ConvGeometry, relu=False, packed=None):
+def forward(x, w, b, geometry: ConvGeometry, relu=False, packed=None, out=None, pool=None):
     g = geometry
-    y = empty((g.batch, *g.output, g.out_channels), x.dtype)
+    y = tiling.target(g.y_shape if pool is None else pool.y_shape, x.dtype, out)
     if g.batch:
-        steps = (g.output[0] * g.output[1] * g.out_channels, g.output[1] * g.out_channels, g.out_channels, 0)
+        numbers, steps = tiling.flat_target(y)
         filters = pack(w, g) if packed is None else packed
-        _run(x, filters, b, relu, y, steps, *tiling.forward_axes(g), g.groups, g.padding_mode == "replicate")
-    return y.transpose(0, 3, 1, 2)
+        filled = x, filters, b, relu, numbers, (*steps, 0), g.out_channels
+        _run(*filled, *tiling.forward_axes(g), g.groups, g.padding_mode == "replicate", tiling.pool_axes(pool))
+    return tiling.returned(y, out)
 
 
 def grad_input(grad, w, geometry: ConvGeometry, packed=None):
@@ -214,7 +269,8 @@ def grad_input(grad, w, geometry: ConvGeometry, packed=None):
         for h in horizontal:
             if g.batch and v.first < g.size[0] and h.first < g.size[1]:
                 steps, axes = tiling.phase_steps(g, v, h), tiling.phase_axes(g, v, h)
-                _run(grad, filters[v.first, h.first], None, False, gx, steps, *axes, g.groups, False)
+                filled = filters[v.first, h.first], None, False, gx.reshape(gx.size), steps, g.in_channels
+                _run(grad, *filled, *axes, g.groups, False)
     return gx.transpose(0, 3, 1, 2)
 
 
@@ -242,4 +298,4 @@ def packed_bytes(geometry: ConvGeometry, itemsize: int, backwards: bool) -> int:
 
 def workspace(geometry: ConvGeometry, itemsize: int, backwards: bool) -> int:
     """Bytes besides arguments, results and filters."""
-    return tiling.workspace(geometry, backwards, itemsize, BYTES // itemsize, WIDEST, get_num_threads())
+    return tiling.workspace(geometry, backwards, itemsize, BYTES // itemsize, WIDEST, threads.get_num_threads())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import get_num_threads, prange
 
+from ...cpu import threads
 from ...cpu.compiled import compiled
 from ...cpu.memory import LINE, empty
 from ...cpu.vectors import BYTES, MOST_ROWS, WIDEST, gathered, height
@@ -40,15 +41,18 @@ def _summed(
     each = (rows + band - 1) // band
     units, total = batch * each, sums.size // parts
     alone = len(panels) == 1 and panels[0, 3] == panels[0, 2] * wide  # then gradients lie as a panel would
+    offsets = np.arange(band) * (vertical.stride * row_step)
+    pixels = 0  # of a piece, at most
+    for piece in range(len(pieces)):
+        pixels = max(pixels, pieces[piece, 1] * pieces[piece, 3])
+    widest = (len(panels) + blocks - 1) // blocks * most * wide  # columns of a block of panels, at most
+    # All memory comes before the threads part: what one of them lacks, Numba would not tell.
+    bands = np.empty((workers, 0 if inside else deep * broad * channels), x.dtype)
+    tables = np.empty((workers, 2, numbers + MOST_ROWS), np.int64)
+    rooms = np.empty((workers, pixels * widest + LINE), x.dtype)
     for worker in prange(workers):
-        seen = np.empty(0 if inside else deep * broad * channels, x.dtype)
-        windows, places = np.empty(numbers + MOST_ROWS, np.int64), np.empty(numbers + MOST_ROWS, np.int64)
-        offsets = np.arange(band) * (vertical.stride * row_step)
-        pixels = 0  # of a piece, at most
-        for piece in range(len(pieces)):
-            pixels = max(pixels, pieces[piece, 1] * pieces[piece, 3])
-        widest = (len(panels) + blocks - 1) // blocks * most * wide  # columns of a block of panels, at most
-        room = np.empty(pixels * widest + LINE, x.dtype)
+        seen, room = bands[worker], rooms[worker]
+        windows, places = tables[worker, 0], tables[worker, 1]
         aligned = -room.ctypes.data % LINE // room.itemsize
         for task in range(worker, parts * blocks * slices, workers):
             part, block, cut = task // slices // blocks, task // slices % blocks, task % slices
@@ -174,4 +178,4 @@ def grad_weight(grad, x, geometry: ConvGeometry):
 
 def weight_workspace(geometry: ConvGeometry, itemsize: int) -> int:
     """Bytes besides arguments and results."""
-    return tiling.weight_workspace(geometry, itemsize, BYTES // itemsize, WIDEST, get_num_threads())
+    return tiling.weight_workspace(geometry, itemsize, BYTES // itemsize, WIDEST, threads.get_num_threads())

@@ -15,12 +15,15 @@ from math import gcd
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
-from ...geometry import ConvGeometry
+from ...cpu.memory import empty
+from ...geometry import ConvGeometry, PoolGeometry
 
 PIECE = 160  # steps down the depth of a piece of a panel, about: 40 KB of float32 filters
 BAND_BYTES = 1 << 20  # of the inputs and outputs of a band: they stay in a core's second cache
 BAND_PIXELS = 96  # that a band should have at least, to be worth reading the filters for
+POOLED_ROWS = 4  # that a band of a pooled convolution should have at least
 TASKS = 4  # for every thread, so that all end at about the same time
 
 WEIGHT_PIXELS = 128  # the same for the weight gradient, whose depth is the pixels
@@ -48,6 +51,19 @@ class Axis(NamedTuple):
     def fits(self, size: int) -> bool:
         """Whether all windows lie inside."""
         return self.start >= 0 and self.start + (self.count - 1) * self.stride + self.span <= size
+
+
+NO_POOL = (Axis(0, 1, 0, 1, 1), Axis(0, 1, 0, 1, 1))
+
+
+def pool_axes(pool: PoolGeometry | None) -> tuple[Axis, Axis]:
+    """The windows of a max-pooling, vertically and horizontally; of none, NO_POOL."""
+    if pool is None:
+        return NO_POOL
+    vertical, horizontal = (
+        Axis(pool.output[a], pool.stride[a], -pool.padding[a][0], pool.kernel[a], pool.dilation[a]) for a in (0, 1)
+    )
+    return vertical, horizontal
 
 
 def forward_axes(g: ConvGeometry) -> tuple[Axis, Axis]:
@@ -113,10 +129,12 @@ def panels(groups: int, channels: int, columns: int, wide: int, most: int) -> np
     panel. The columns of its last register that stand for no channel are padding, and count in "columns before it".
     """
     found, before = [], 0
+    in_all = -(-columns // wide)
+    count = -(-in_all // most)
     for group in range(groups):
         first = 0
-        while first < columns:
-            registers = min(-(-(columns - first) // wide), most)
+        for panel in range(count):  # of nearly the same width: narrow ones are slow
+            registers = in_all * (count - panel) // count - in_all * (count - panel - 1) // count
             found.append(
                 (group * channels, group * columns + first, registers, min(columns - first, registers * wide), before)
             )
@@ -156,6 +174,33 @@ def flat(x: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
     return np.require(last, requirements="CAW").reshape(x.size), (c * h * w, w * c, c, 1)
 
 
+def target(shape: tuple[int, ...], dtype: np.dtype, out: np.ndarray | None) -> np.ndarray:
+    """Where results (N, O, P, Q) are written: (N, P, Q, O), each pixel's numbers side by side; `out` if that is so."""
+    n, o, p, q = shape
+    if out is not None:
+        last = out.transpose(0, 2, 3, 1)
+        if last.size and last.strides[3] == last.itemsize and all(s % last.itemsize == 0 <= s for s in last.strides):
+            return last
+    return empty((n, p, q, o), dtype)
+
+
+def flat_target(y: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """A target in one dimension, and its steps from one image, row and pixel to the next."""
+    steps = [stride // y.itemsize for stride in y.strides]
+    size = sum((n - 1) * step for n, step in zip(y.shape, steps, strict=True)) + 1 if y.size else 0
+    return as_strided(y, (size,), (y.itemsize,)), (steps[0], steps[1], steps[2])
+
+
+def returned(y: np.ndarray, out: np.ndarray | None) -> np.ndarray:
+    """A filled target as (N, O, P, Q): `out`, if there is one, to which it is copied unless it lies there."""
+    answer = y.transpose(0, 3, 1, 2)
+    if out is None:
+        return answer
+    if not np.may_share_memory(y, out):
+        out[...] = answer
+    return out
+
+
 def numbers_of_filter(
     g: ConvGeometry, rows: Iterable[int], columns: Iterable[int], channels: int, across: int
 ) -> np.ndarray:
@@ -192,6 +237,15 @@ def bands(batch: int, rows: int, columns: int, row_bytes: int, blocks: int, thre
     return size, 1 if count >= wanted or threads == 1 else min(blocks, -(-wanted // count))
 
 
+def pooled_band(batch: int, down: Axis, row_bytes: int, threads: int) -> int:
+    """Rows of a band of a pooled convolution; the rows that two bands' windows share are computed twice."""
+    rows = max(BAND_BYTES // max(row_bytes, 1), down.span)
+    count = -(-down.count // ((rows - down.span) // down.stride + 1))
+    wanted = -(-TASKS * threads // batch)
+    count = max(count, min(wanted, -(-down.count // POOLED_ROWS)))
+    return -(-down.count // count)
+
+
 class Plan(NamedTuple):
     """What a convolution is made of; see `direct._convolved`."""
 
@@ -213,16 +267,18 @@ class Plan(NamedTuple):
 @lru_cache(maxsize=512)
 def plan(
     x_shape: tuple[int, ...], produced: int, steps: tuple[int, ...], y_steps: tuple[int, ...], vertical: Axis,
-    horizontal: Axis, groups: int, itemsize: int, wide: int, most: int, threads: int,
+    horizontal: Axis, groups: int, itemsize: int, wide: int, most: int, threads: int, down: Axis = NO_POOL[0],
 ) -> Plan:  # fmt: skip
     """Of x (N, C, H, W), whose numbers stand at `steps`, seen through windows: for `produced` channels at y_steps.
+
+    down: the windows of a pooling, vertically; of its rows are then the bands.
 
     itemsize: bytes of a number; wide: numbers in a register; most: registers of the widest panel.
     """
     batch, channels, height, width = x_shape
     inside = steps[3] == 1 and vertical.fits(height) and horizontal.fits(width)
     alone = (vertical, horizontal) == ((height, 1, 0, 1, 1), (width, 1, 0, 1, 1))  # one tap, at the pixel itself
-    if inside and alone and y_steps[:2] == (height * width * y_steps[2], width * y_steps[2]):
+    if inside and alone and not down.count and y_steps[:2] == (height * width * y_steps[2], width * y_steps[2]):
         # All pixels of all images make one column.
         batch, height, width = 1, batch * height * width, 1
         steps, y_steps = (0, channels, channels, 1), (0, y_steps[2], y_steps[2], y_steps[3])
@@ -235,7 +291,10 @@ def plan(
         offsets = offsets[:: horizontal.taps].copy()
     cut = panels(groups, channels // groups, produced // groups, wide, most)
     row_bytes = itemsize * (vertical.stride * broad * channels + horizontal.count * produced)
-    band, blocks = bands(batch, vertical.count, horizontal.count, row_bytes, len(cut), threads)
+    if down.count:
+        band, blocks = pooled_band(batch, down, row_bytes, threads), 1
+    else:
+        band, blocks = bands(batch, vertical.count, horizontal.count, row_bytes, len(cut), threads)
     return Plan(
         batch, (height, width), steps, y_steps, vertical, horizontal, inside, cut, pieces(runs, length), offsets,
         runs * length, band, blocks,
@@ -325,6 +384,8 @@ def _band(made: Plan, channels: int) -> int:
 
 def weight_workspace(g: ConvGeometry, itemsize: int, wide: int, most: int, threads: int) -> int:
     """Bytes of the weight gradient besides its arrays: the parts' sums; a thread, a band and a piece of gradients."""
+    if not g.batch:
+        return 0
     made = weight_plan(g, _last(g.x_shape), itemsize, wide, most, threads)
     vertical, horizontal = forward_axes(g)
     broad = (horizontal.count - 1) * horizontal.stride + horizontal.span

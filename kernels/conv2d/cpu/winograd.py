@@ -20,10 +20,14 @@ import math
 import numpy as np
 from numba import get_num_threads, prange
 
+from ...cpu import threads
 from ...cpu.compiled import compiled
 from ...cpu.memory import empty
 from ...cpu.vectors import BYTES, ROWS, WIDEST, product, sandwich
-from ...geometry import ConvGeometry
+from ...cpu.windows import copy, keep_largest
+from ...geometry import ConvGeometry, PoolGeometry
+from ...max_pool2d import cpu as max_pool2d
+from . import tiling
 
 SIDE = 6  # pixels of a tile of inputs
 POINTS = SIDE * SIDE
@@ -157,21 +161,24 @@ def fill_patch(patch, deep, pixels, shape, n, row, column, replicate):
 
 @compiled(parallel=True)
 def _convolved(
-    x, filters, bias, relu, y, m, top, left, replicate, wide, most, block, seen_by, made_by, patches, spares
-):
-    """y = x convolved with `filters` (as of `_weighed`); x (N, H, W, C), y (N, P, Q, K), both in C order.
+    x, filters, bias, relu, y, y_steps, y_shape, halved, m, top, left, replicate, wide, most, block, seen_by, made_by,
+    patches, spares,
+):  # fmt: skip
+    """y = x convolved with `filters` (as of `_weighed`); x (N, H, W, C) in C order; y flat, of y_shape (P, Q, K).
 
-    bias: K numbers, up to a whole number of registers. top, left: padding. The last four: a row for each worker, which
-    takes every so many-th block of tiles.
+    y_steps: from one image, row and pixel of y to the next. halved: y is the largest of each 2 x 2 pixels
+    instead. bias: K numbers, up to a whole number of registers. top, left: padding. The last four: a row for each
+    worker, which takes every so many-th block of tiles.
     """
     batch, height, width, channels = x.shape
-    rows, columns, stored = y.shape[1:]
+    rows, columns, stored = y_shape
+    image_step, row_step, pixel_step = y_steps
     deep, outputs = (channels + wide - 1) // wide * wide, bias.size
     down, across = (rows + m - 1) // m, (columns + m - 1) // m
     tiles = batch * down * across
     blocks = (tiles + block - 1) // block
     workers = len(seen_by)
-    pixels, out = x.reshape(x.size), y.reshape(y.size)
+    pixels = x.reshape(x.size)
     nothing, once = np.zeros(wide * most, x.dtype), np.zeros(1, np.int64)
     for worker in prange(workers):
         seen, products, spare = seen_by[worker], made_by[worker], spares[worker]
@@ -196,23 +203,29 @@ def _convolved(
                 n, p, q = place_of(first + t, down, across, m)
                 at = (t // ROWS * POINTS * ROWS + t % ROWS) * outputs
                 step, high, broad = ROWS * outputs, min(m, rows - p), min(m, columns - q)
-                if outputs == stored:
-                    to, pixel, line = out, ((n * rows + p) * columns + q) * stored, columns * stored
+                if halved:
+                    p, q = p // 2, q // 2
+                place = n * image_step + p * row_step + q * pixel_step
+                direct = outputs == stored and not halved
+                if direct:
+                    to, pixel, line, apart = y, place, row_step, pixel_step
                 else:
-                    to, pixel, line = spare, 0, m * outputs
+                    to, pixel, line, apart = spare, 0, m * outputs, outputs
                 if m == 4:
-                    _answer4(
-                        to, pixel, line, outputs, products, at, SIDE * step, step, outputs, bias, relu, high, broad
-                    )
+                    _answer4(to, pixel, line, apart, products, at, SIDE * step, step, outputs, bias, relu, high, broad)
                 else:
-                    _answer2(
-                        to, pixel, line, outputs, products, at, SIDE * step, step, outputs, bias, relu, high, broad
-                    )
-                if outputs != stored:
+                    _answer2(to, pixel, line, apart, products, at, SIDE * step, step, outputs, bias, relu, high, broad)
+                if halved:
+                    for u in range(high // 2):
+                        for v in range(broad // 2):
+                            to_at, at = place + u * row_step + v * pixel_step, (2 * u * m + 2 * v) * outputs
+                            copy(y, to_at, spare, at, stored)
+                            for other in (at + outputs, at + m * outputs, at + (m + 1) * outputs):
+                                keep_largest(y, to_at, spare, other, stored)
+                elif not direct:
                     for u in range(high):
                         for v in range(broad):
-                            for k in range(stored):
-                                y[n, p + u, q + v, k] = spare[(u * m + v) * outputs + k]
+                            copy(y, place + u * row_step + v * pixel_step, spare, (u * m + v) * outputs, stored)
 
 
 @compiled
@@ -269,7 +282,7 @@ def workspace(geometry: ConvGeometry, itemsize: int, backwards: bool) -> int:
     """Bytes besides arguments, results and filters: what passes between the steps of each thread's block."""
     g = geometry
     read, written = _channels(g, itemsize, backwards)
-    side, workers = SIDE + 1 - g.kernel[0], get_num_threads()
+    side, workers = SIDE + 1 - g.kernel[0], threads.get_num_threads()
     block = _block(g.batch * math.prod(-(-n // side) for n in (g.size if backwards else g.output)), workers)
     tiles = -(-block // ROWS) * ROWS
     return itemsize * POINTS * workers * (tiles + 1) * (read + written)
@@ -280,14 +293,14 @@ def channels_last(x):
     return np.require(x.transpose(0, 2, 3, 1), requirements="CAW")
 
 
-def _run(x, filters, b, relu, y, m, padding, replicate):
-    """y (N, P, Q, K), filled."""
+def _run(x, filters, b, relu, y, output, m, padding, replicate, halved=False):
+    """Fills y (N, P, Q, K), each pixel's numbers side by side, P and Q as in `output`; or half of these if `halved`."""
     dtype, channels, outputs = y.dtype, rounded(x.shape[1], y.dtype), rounded(y.shape[3], y.dtype)
     bias = np.zeros(outputs, dtype)
     if b is not None:
         bias[: b.size] = b
     workers = get_num_threads()
-    tiles = y.shape[0] * -(-y.shape[1] // m) * -(-y.shape[2] // m)
+    tiles = y.shape[0] * math.prod(-(-n // m) for n in output)
     block = _block(tiles, workers)
     groups = -(-block // ROWS)  # of ROWS tiles, which lie together, point after point
     room = [
@@ -296,11 +309,11 @@ def _run(x, filters, b, relu, y, m, padding, replicate):
         (POINTS * channels,),
         (m * m * outputs,),
     ]
+    numbers, steps = tiling.flat_target(y)
     _convolved(
-        channels_last(x), filters, bias, relu, y, m, padding[0], padding[1], replicate, lanes(dtype), WIDEST, block,
-        *(empty((workers, *shape), dtype) for shape in room),
+        channels_last(x), filters, bias, relu, numbers, steps, (*output, y.shape[3]), halved, m, *padding,
+        replicate, lanes(dtype), WIDEST, block, *(empty((workers, *shape), dtype) for shape in room),
     )  # fmt: skip
-    return y.transpose(0, 3, 1, 2)
 
 
 def _block(tiles: int, workers: int) -> int:
@@ -309,12 +322,22 @@ def _block(tiles: int, workers: int) -> int:
     return max(-(-tiles // (rounds * workers)), 1)
 
 
-def forward(x, w, b, geometry: ConvGeometry, relu=False, packed=None):
+def forward(x, w, b, geometry: ConvGeometry, relu=False, packed=None, out=None, pool: PoolGeometry | None = None):
     g = geometry
-    y = empty((g.batch, *g.output, g.out_channels), x.dtype)
+    if pool is not None and not _by_halves(pool):
+        return max_pool2d.forward(forward(x, w, b, g, relu, packed), pool, where=False)[0]
+    y = tiling.target(g.y_shape if pool is None else pool.y_shape, x.dtype, out)
     (top, _), (left, _) = g.padding
     filters = pack(w, g) if packed is None else packed
-    return _run(x, filters, b, relu, y, SIDE + 1 - g.kernel[0], (top, left), g.padding_mode == "replicate")
+    mode = g.padding_mode == "replicate", pool is not None
+    _run(x, filters, b, relu, y, g.output, SIDE + 1 - g.kernel[0], (top, left), *mode)
+    return tiling.returned(y, out)
+
+
+def _by_halves(pool: PoolGeometry) -> bool:
+    """Whether its windows are those 2 x 2 pixels that a tile of outputs is made of."""
+    plain = pool.kernel == pool.stride == (2, 2) and pool.dilation == (1, 1) and pool.padding == ((0, 0), (0, 0))
+    return plain and pool.output == (pool.size[0] // 2, pool.size[1] // 2)
 
 
 def grad_input(grad, w, geometry: ConvGeometry, packed=None):
@@ -323,4 +346,5 @@ def grad_input(grad, w, geometry: ConvGeometry, packed=None):
     (top, _), (left, _) = g.padding
     last = g.kernel[0] - 1
     filters = pack_grad_input(w, g) if packed is None else packed
-    return _run(grad, filters, None, False, gx, SIDE - last, (last - top, last - left), False)
+    _run(grad, filters, None, False, gx, g.size, SIDE - last, (last - top, last - left), False)
+    return gx.transpose(0, 3, 1, 2)

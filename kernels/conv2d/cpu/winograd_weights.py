@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import get_num_threads, prange
 
+from ...cpu import threads
 from ...cpu.compiled import compiled
 from ...cpu.memory import empty
 from ...cpu.vectors import ROWS, WIDEST, product, sandwich
@@ -285,7 +286,9 @@ def _rooms(plan: Plan, g: ConvGeometry, dtype: np.dtype, workers: int) -> list[t
 def workspace(geometry: ConvGeometry, itemsize: int) -> int:
     """Bytes besides arguments and results."""
     dtype = np.dtype(f"f{itemsize}")
-    rooms = _rooms(plan_of(geometry, dtype), geometry, dtype, get_num_threads())
+    if not geometry.batch:
+        return 0
+    rooms = _rooms(plan_of(geometry, dtype), geometry, dtype, threads.get_num_threads())
     return dtype.itemsize * sum(math.prod(shape) for shape in rooms)
 
 

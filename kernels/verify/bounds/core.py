@@ -84,10 +84,10 @@ def inner_product(depth: Callable[..., int], op: str) -> Bound:
     """
 
     def bound(arguments: Mapping[str, Any], truth: Any, precision: str = "float32") -> Any:
-        from ...registry import spec
+        from ...registry import LENT, spec
 
         kernel = spec(op)
-        known = {k: a for k, a in arguments.items() if k != "packed"}
+        known = {k: a for k, a in arguments.items() if k not in LENT}
         absolute = {k: np.abs(a) if isinstance(a, np.ndarray) else a for k, a in known.items()}
         magnitude = kernel.load(kernel.oracle)(**absolute)
         n, dtype = depth(**arguments) + 1, dtype_of(arguments)

@@ -9,7 +9,7 @@ Barabasz, Anderson, Soodhalter & Gregg, "Error Analysis and Improving the Accura
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,18 @@ from .core import both, dtype_of, gamma, underflow
 
 # On one axis a transform adds at most 6 terms with rounded coefficients; there are three transforms, each on two axes.
 OF_TRANSFORMS = 3 * 2 * 7
-_AMOUNT = 600  # the largest factor that a number too small to be normal meets on its way
+_AMOUNT = 600  # the largest factor that a product too small to be normal meets on its way
+
+
+class _Size(NamedTuple):
+    """What an output is made of, in absolute values, and by how much it changes with the least of its factors.
+
+    numbers: |A^t| (U V) |A|, of transformed filters U and inputs V summed over channels. factors: the same of V + U,
+    for what a transformed number loses below the smallest normal one is multiplied by its other factor.
+    """
+
+    numbers: Any
+    factors: Any
 
 
 def forward(arguments: Mapping[str, Any], truth: Any) -> Any:
@@ -25,7 +36,7 @@ def forward(arguments: Mapping[str, Any], truth: Any) -> Any:
     g, b = arguments["geometry"], arguments["b"]
     size = _absolute(arguments["x"], arguments["w"], g.padding, g.padding_mode, g.output)
     if b is not None:
-        size = size + np.abs(b)[:, None, None]
+        size = size._replace(numbers=size.numbers + np.abs(b)[:, None, None])
     return _rounded(arguments, g.in_channels + 1, size)
 
 
@@ -55,13 +66,14 @@ def grad_weight(arguments: Mapping[str, Any], truth: Any) -> Any:
     count = g.batch * down * across
     v = np.einsum("ij,nctsjk,lk->ilntsc", see, seen, see, optimize=True).reshape(6, 6, count, -1)
     d = np.einsum("ji,notjsk,kl->ilonts", out, grad, out, optimize=True).reshape(6, 6, -1, count)
-    size = np.einsum("ji,jkoc,kl->ocil", weigh, d @ v, weigh, optimize=True)
-    return _rounded(arguments, count, size)
+    either = d.sum(3, keepdims=True) + v.sum(2, keepdims=True)
+    numbers, factors = (np.einsum("ji,jkoc,kl->ocil", weigh, m, weigh, optimize=True) for m in (d @ v, either))
+    return _rounded(arguments, count, _Size(numbers, factors))
 
 
-def _rounded(arguments: Mapping[str, Any], depth: int, size: Any) -> Any:
+def _rounded(arguments: Mapping[str, Any], depth: int, size: _Size) -> Any:
     n = depth + OF_TRANSFORMS
-    return both(dtype_of(arguments), lambda t: gamma(n, t) * size + _AMOUNT * underflow(n, t))
+    return both(dtype_of(arguments), lambda t: gamma(n, t) * size.numbers + underflow(n, t) * (size.factors + _AMOUNT))
 
 
 def matrices(taps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -91,12 +103,16 @@ def tiles(x: np.ndarray, around: Any, mode: str, output: tuple[int, int], taps: 
     return seen[:, :, ::side, ::side][:, :, : counts[0], : counts[1]]
 
 
-def _absolute(x: np.ndarray, w: np.ndarray, around: Any, mode: str, output: tuple[int, int]) -> np.ndarray:
+def _absolute(x: np.ndarray, w: np.ndarray, around: Any, mode: str, output: tuple[int, int]) -> _Size:
     out, weigh, see = matrices(w.shape[2])
     seen = tiles(x, around, mode, output, w.shape[2])
     v = np.einsum("ij,nctsjk,lk->ncilts", see, seen, see)
     u = np.einsum("ij,ocjk,lk->ocil", weigh, np.abs(w, dtype=np.float64), weigh)
-    m = np.einsum("ncilts,ocil->noilts", v, u)
-    y = np.einsum("ij,nojkts,lk->notisl", out, m, out)
-    n, o, down, i, across, j = y.shape
-    return y.reshape(n, o, down * i, across * j)[:, :, : output[0], : output[1]]
+    either = v.sum(1)[:, None] + u.sum(1)[None, :, :, :, None, None]
+
+    def answered(m: np.ndarray) -> np.ndarray:
+        y = np.einsum("ij,nojkts,lk->notisl", out, m, out)
+        n, o, down, i, across, j = y.shape
+        return y.reshape(n, o, down * i, across * j)[:, :, : output[0], : output[1]]
+
+    return _Size(answered(np.einsum("ncilts,ocil->noilts", v, u)), answered(either))

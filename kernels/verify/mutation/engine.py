@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import resource
@@ -96,6 +97,7 @@ def _forked(job: Job, folder: Path, seconds: int) -> int:
     try:
         resource.setrlimit(resource.RLIMIT_CPU, (_used() + seconds, _used() + seconds + 5))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        faulthandler.disable()  # a mutant's crash is an answer like others
         (folder / "outcome").write_text(json.dumps(job(folder)), encoding="utf-8")
         status = 0
     except BaseException as error:  # this process must not go on as if it were its parent

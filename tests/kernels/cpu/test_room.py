@@ -98,3 +98,23 @@ def test_a_network_names_the_layer(monkeypatch):
     first = net.graph.names[0]
     with pytest.raises(HostMemoryError, match=f"layer {first!r}: conv2d: for x "):
         net(np.zeros((2, 3, 28, 28), np.float32))
+
+
+def test_what_a_small_picture_becomes_is_asked_for_too(monkeypatch):
+    g = kernels.ConvGeometry.infer((1, 1, 1000, 1000), (128, 1, 3, 3), padding=1)
+    monkeypatch.setattr(room, "free", lambda: 10**8)
+    with pytest.raises(HostMemoryError, match=r"needs 0\.5 GB more memory, and 0\.1 GB are free"):
+        conv2d.forward(np.zeros(g.x_shape, np.float32), np.zeros(g.w_shape, np.float32), None, g)
+
+
+def test_so_is_a_concat_that_convolutions_write_to(monkeypatch):
+    monkeypatch.setattr(room, "free", lambda: 10**8)
+    with pytest.raises(HostMemoryError, match=r"concat: .* needs 0\.4 GB more memory"):
+        kernels.concat.room([(1, 50, 1000, 1000)] * 2, np.dtype(np.float32))
+
+
+def test_what_is_only_kept_for_later_is_given_back_first(monkeypatch):
+    left = [10, 10**12]
+    monkeypatch.setattr(room, "free", lambda: left.pop(0))
+    room.check("conv2d", {}, room.NEEDLESS)
+    assert not left

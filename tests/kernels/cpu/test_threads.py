@@ -186,3 +186,14 @@ print(wrong)
 def test_two_python_threads_may_run_networks_at_once(layer):
     """Numba's work queue would abort the process if both entered at once; a setting changed meanwhile disturbs none."""
     assert python(NETWORKS, NUMBA_THREADING_LAYER=layer) == "[]\n"
+
+
+def test_to_ask_what_a_network_will_take_begins_no_threads():
+    """They would wait in another way than ours."""
+    said = python("""
+tl.models.build("alexnet", num_classes=2).summary(8)
+tl.models.build("squeezenet1_1", num_classes=2).freeze(upto="pool1").summary(8)
+from minitl.kernels.cpu import threads
+print(threads._start_threads.cache_info().currsize, numba.np.ufunc.parallel._is_initialized)
+""")
+    assert said.split() == ["0", "False"]

@@ -17,6 +17,7 @@ from minitl.kernels import precision
 from minitl.kernels.cuda import inventory, nvrtc
 from minitl.kernels.cuda.source import Source
 from minitl.kernels.emulator import library
+from minitl.kernels.registry import LENT
 
 # Convolutions of VGG-16 and the first of AlexNet, at which grids and tiles are largest; dense layers, of which some are
 # thin and deep.
@@ -63,7 +64,7 @@ def _recorded(spec: kernels.KernelSpec, version: kernels.Version) -> list[Launch
     def run(call: Mapping[str, Any]) -> None:
         spec.check(**call)
         if version.serves(**call) is None:
-            spec.load(version.target)(**{name: value for name, value in call.items() if name != "packed"})
+            spec.load(version.target)(**{name: value for name, value in call.items() if name not in LENT})
 
     def draw(calls: int) -> None:
         @settings(max_examples=calls, database=None, derandomize=True, suppress_health_check=list(HealthCheck))

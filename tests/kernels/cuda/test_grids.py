@@ -10,6 +10,7 @@ from minitl.kernels import precision
 from minitl.kernels.concat import cuda as joining
 from minitl.kernels.cuda.device import MOST_BLOCKS
 from minitl.kernels.emulator import interpreter, library
+from minitl.kernels.registry import LENT
 
 LONG = 65536 * 64 + 1  # more than a grid's second axis has room for, in the widest tiles of columns
 SHAPES = {
@@ -43,7 +44,7 @@ def _grids(spec, version, call):
         found.append((name, grid))
 
     with mock.patch.object(library, "launch", emulated), mock.patch.object(interpreter, "launch", interpreted):
-        spec.load(version.target)(**{name: value for name, value in call.items() if name != "packed"})
+        spec.load(version.target)(**{name: value for name, value in call.items() if name not in LENT})
     return found
 
 
