@@ -2,11 +2,13 @@
 
 With --compiled: compiles every CUDA C++ kernel, which needs no GPU, and lists what it takes of one: registers a thread,
 bytes of shared memory a block, bytes spilled to slow local memory, instructions of tensor cores and of local memory.
+Ends with 1 if a kernel keeps numbers in local memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 
 from ..errors import ArgumentError
 from ..kernels import backends, specs
@@ -74,4 +76,8 @@ def _compiled(args: argparse.Namespace) -> int:
     else:
         lines = [tuple("" if value is None else str(value) for value in list(row.values())[1:]) for row in rows]
         print(common.table(lines, tuple(list(rows[0])[1:]) if rows else ("kernel",)))
-    return 0
+    slow = [row for row in rows if row["spilled"] or row["stack"] or row["local"]]
+    for row in slow:
+        what = "{file}: {kernel} ({real}, {architecture}) keeps numbers in slow local memory".format_map(row)
+        print(f"minitl: {what}; give its threads less to hold", file=sys.stderr)
+    return 1 if slow else 0

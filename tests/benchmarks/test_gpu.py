@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,9 @@ from minitl.kernels.cuda import device, nvrtc
 from minitl.kernels.cuda.source import Source
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
+with_the_others = pytest.mark.skipif(
+    not os.environ.get("MINITL_TEST_BENCHMARKS"), reason="takes long: MINITL_TEST_BENCHMARKS=1 pytest tests/benchmarks"
+)
 CEILINGS = {"copy": 1e12, "float32": 1e13, "tf32": 9e13, "bfloat16": 3e14}
 
 
@@ -128,6 +132,7 @@ SMALL = {
 }
 
 
+@with_the_others
 def test_every_op_is_timed_and_right_beside_pytorch(part):
     """At small sizes, with the versions for a CPU in the place of a GPU's: all serve, all agree, all get a row."""
     ops, home, timing = (part(f"on_gpu.{name}") for name in ("ops", "home", "timing"))
@@ -173,6 +178,7 @@ def test_what_no_time_is_left_for_is_told(part):
     assert notes == ["no time was left for relu of small"]
 
 
+@with_the_others
 def test_pytorchs_networks_give_our_scores_and_losses(part):
     """The peer that is trained is the same network: the same scores, and after a step the same again."""
     torch = pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
