@@ -3,8 +3,10 @@
 WHAT is an op, its gradients included, such as conv2d, or one of them, such as conv2d.grad_weight; or the name of an
 architecture, such as vgg16; or a weight file. What disagrees is not timed. Candidates take turns, after a pause in
 which all threads come to rest; figures are medians, with half the range between the quartiles. "of peak" is the share
-of the largest measured rate, of float32 products or of copying, whichever the call needs longer: Winograd's
-convolutions may exceed 100 %, for they do fewer operations than the formula. Versions for a GPU: benchmarks/gpu.py.
+of the largest measured rate: of float32 products or, for an op that needs longer for that, of copying. Winograd's
+convolutions may exceed 100 %, for they do fewer operations than the formula. Shapes come before options. On a machine
+that others use too, threads that wait by spinning hold each other up: set OMP_WAIT_POLICY=passive there. Versions for a
+GPU: benchmarks/gpu.py.
 """
 
 from __future__ import annotations
@@ -37,9 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declares the command's arguments."""
     parser.add_argument("what", metavar="WHAT", nargs="?", default="alexnet", help="default: alexnet")
     parser.add_argument("shapes", metavar="KEY=VALUE", nargs="*", help="of an op: its shapes and attributes")
-    several = "of a network: pictures at a time, may be several (default: 1 8)"
+    several = "of a network: pictures at a time, may be several, after WHAT (default: 1 8)"
     parser.add_argument("--batch", type=common.at_least(1), nargs="+", metavar="N", help=several)
-    parser.add_argument("--threads", type=common.at_least(1), metavar="N", help="default: every core granted")
+    common.add_threads(parser)
     parser.add_argument("--rounds", type=common.at_least(1), default=7, metavar="N", help="samples each (default: 7)")
     parser.add_argument(
         "--seconds", type=common.at_least(0, float), default=20.0, help="after which no round begins (default: 20)"
@@ -49,8 +51,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Times, and shows the table; 1 if something disagreed or failed."""
-    if args.threads:
-        tl.set_num_threads(args.threads)
     chosen = [spec for spec in specs().values() if args.what in (spec.name, spec.name.partition(".")[0])]
     if not chosen and args.shapes:
         raise ArgumentError(f"{args.shapes[0]}: shapes go with an op; {args.what} is none (minitl kernels lists them)")
@@ -93,7 +93,7 @@ def _ops(chosen: list[KernelSpec], args: argparse.Namespace, measured: Any, note
         cost = spec.cost(**call)
         least = ceilings.floor(cost.flops, cost.bytes, measured)
         for name, timing in _timed(_versions(spec, call, notes), spec.name, args, notes).items():
-            facts = {"op": spec.name, "version": name, "shapes": _shapes(call)}
+            facts = {"op": spec.name, "version": name, "shapes": _shapes(call), "asked": _asked(spec, asked)}
             rows.append({**facts, **timing.to_json(), "flops": cost.flops, "bytes": cost.bytes})
             rows[-1]["of_peak"] = least / timing.median
     return rows
@@ -188,12 +188,22 @@ def _difference(got: np.ndarray, truth: np.ndarray) -> float:
     return float(np.abs(got.astype("float64") - truth).max()) / (scale or 1.0)
 
 
+def _asked(spec: KernelSpec, asked: dict[str, Any]) -> str:
+    """The shapes and attributes as one asks for them."""
+    chosen = asked or calls.usual(spec.name)
+    return " ".join(
+        f"{key}={value}".replace(" ", "").replace("(", "").replace(")", "") for key, value in chosen.items()
+    )
+
+
 def _shapes(call: dict[str, Any]) -> dict[str, list[int]]:
     return {name: list(value.shape) for name, value in call.items() if isinstance(value, np.ndarray)}
 
 
 def _tell(rows: list[dict[str, Any]], measured: Any, notes: list[str], of_op: bool) -> None:
     lines = []
+    for asked in dict.fromkeys(row["asked"] for row in rows if of_op):
+        print(asked)
     for row in rows:
         first, third = row["quartiles"]
         count = row.get("batch", 1)

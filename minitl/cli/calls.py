@@ -68,9 +68,8 @@ def call(spec: KernelSpec, asked: Mapping[str, Any], seed: int = 0) -> dict[str,
     try:
         arguments = dict(spec.example(np.dtype("float32"), **given))
     except TypeError as error:
-        names = ", ".join(name for name in wanted if name != "dtype")
         problem = re.sub(r"^\S+\(\) ", "", str(error))
-        raise ArgumentError(f"{spec.name}: {problem}; it takes {names}") from None
+        raise ArgumentError(f"{spec.name}: {problem}; it takes {', '.join(spec.keywords)}") from None
     spec.check(**arguments)
     rng = np.random.default_rng(seed)
     for name, value in arguments.items():

@@ -117,12 +117,18 @@ def key_value(text: str) -> tuple[str, float]:
 def pictures(paths: Iterable[Path]) -> list[Path]:
     """The files named and, of folders, all pictures in them at any depth, in the order of their names.
 
-    In a folder a file is a picture by its ending (images.EXTENSIONS); hidden files and folders are left out.
+    In a folder a file is a picture by its ending (images.EXTENSIONS); hidden files and folders are left out, others are
+    told of.
     """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if _is_picture(p.relative_to(path)) and not p.is_dir())
+            files = sorted(p for p in path.rglob("*") if not _is_hidden(p.relative_to(path)) and not p.is_dir())
+            inside = [p for p in files if p.suffix.lower() in tl.images.EXTENSIONS]
+            others = [str(p.relative_to(path)) for p in files if p not in set(inside)]
+            if others and inside:
+                shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+                print(f"minitl: {path}: left out, no pictures by their endings: {shown}", file=sys.stderr)
             if not inside:
                 known = ", ".join(sorted(tl.images.EXTENSIONS))
                 raise DataError(f"{path}: no picture is in this folder; they end in {known}")
@@ -132,8 +138,8 @@ def pictures(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in tl.images.EXTENSIONS and not any(part.startswith(".") for part in path.parts)
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def values(

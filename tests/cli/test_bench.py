@@ -41,7 +41,8 @@ def test_every_version_of_an_op_and_of_its_gradients_has_a_row(minitl):
 def test_one_gradient_can_be_asked_for(minitl):
     outcome = minitl("bench", "relu.grad_input", "x_shape=2,3", *QUICK)
     assert outcome.status == 0
-    assert outcome.out.splitlines()[1].startswith("relu.grad_input")
+    assert outcome.out.splitlines()[0] == "x_shape=2,3"
+    assert outcome.out.splitlines()[2].startswith("relu.grad_input")
     assert "products 200 GFLOP/s" in outcome.out
 
 

@@ -57,6 +57,17 @@ def test_a_picture_gets_the_same_answer_in_any_company(minitl, weights, photos):
         assert alone == [answer]
 
 
+def test_predict_tells_what_it_leaves_out_of_a_folder(minitl, weights, photos, tmp_path):
+    (tmp_path / ".hidden").touch()
+    for name in ("a.png", "b.gif", "c.txt", "d.txt", "e.txt"):
+        (tmp_path / name).write_bytes(sorted((photos / "flat").iterdir())[0].read_bytes())
+    outcome = minitl("predict", weights, tmp_path)
+    assert outcome.status == 0
+    assert outcome.out.count("%") == 1
+    told = f"minitl: {tmp_path}: left out, no pictures by their endings: b.gif, c.txt, d.txt and 1 more\n"
+    assert outcome.err == told
+
+
 def test_predict_refuses_a_folder_without_pictures(minitl, weights, tmp_path):
     (tmp_path / "notes.txt").write_text("nothing to see")
     outcome = minitl("predict", weights, tmp_path)
@@ -198,6 +209,17 @@ def test_kernels_tells_what_compiled_ones_take_of_a_gpu(minitl, monkeypatch):
     shown = minitl("kernels", "--compiled", "--architecture", "sm_80").out.splitlines()
     assert len(shown) == 1 + len(rows)
     assert "registers" in shown[0]
+
+
+def test_kernels_tells_of_kernels_that_spill(minitl, monkeypatch):
+    rows = [
+        inventory.Compiled("relu/relu.cu", (), "float", "sm_90", nvrtc.Usage(name, 32, 0, 0, spilled, 0), 0, local)
+        for name, spilled, local in (("sound", 0, 0), ("spills", 8, 0), ("indexes", 0, 3), ("unknown", 0, None))
+    ]
+    monkeypatch.setattr(inventory, "compiled", lambda everything, architectures: rows)
+    outcome = minitl("kernels", "--compiled")
+    assert outcome.status == 1
+    assert [line.split()[2] for line in outcome.err.splitlines()] == ["spills", "indexes"]
 
 
 def test_kernels_refuses_architectures_that_are_none(minitl):
