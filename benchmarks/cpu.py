@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(MODELS)} (default: all; see --quick)")
     made.add_argument("--sections", nargs="+", choices=SECTIONS, help="default: all; see --quick")
     made.add_argument("--peers", nargs="*", choices=PEERS, help="default: all that are installed")
-    made.add_argument("--batch", nargs="+", type=int, default=None, help="of inference (default: 1 8 32)")
+    made.add_argument("--batch", nargs="+", type=int, default=None, help="of inference, after MODEL (default: 1 8 32)")
     made.add_argument("--threads", type=int, default=cores(), help="of everybody (default: as many as cores)")
     made.add_argument("--rounds", type=int, help="how often each is timed (default: 7; see --quick)")
     made.add_argument("--seconds", type=float, help="after which a comparison begins no further round (default: 10)")
@@ -179,13 +179,13 @@ def _has(package: str) -> bool:
 
 def _set_threads(count: int, peers: set[str]) -> None:
     """For libraries that may have been loaded before, or that do not read the environment."""
+    if "pytorch" in peers:
+        import torch  # before minitl's threads begin, so that its OpenMP waits as it does by itself
+
+        torch.set_num_threads(count)
     import minitl as tl
 
     tl.set_num_threads(count)
-    if "pytorch" in peers:
-        import torch
-
-        torch.set_num_threads(count)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,11 @@ def main() -> int:
     parser.add_argument("--into", type=Path, metavar="PAGE", help=f"between {BEGIN} and {END} in this file")
     parser.add_argument("--layers", action="store_true", help="the long table of single layers, too")
     options = parser.parse_args()
-    result = json.loads(options.results.read_text(encoding="utf-8"))
+    try:
+        result = json.loads(options.results.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        print(f"{options.results}: {error}; give a file that benchmarks/cpu.py has written", file=sys.stderr)
+        return 1
     tables = markdown(result, () if options.layers else ("layers",))
     if options.into is None:
         print(tables)

@@ -19,6 +19,7 @@ CANDIDATES = (
     "OpenVINO streams",
 )
 RATIO = "minitl / best other"
+DISTURBING = 0.1  # cores that other processes took, on average, from which on figures mislead
 
 
 @dataclass(frozen=True)
@@ -151,8 +152,13 @@ def about(result: dict[str, Any]) -> list[str]:
         f"Measured peak of float32 products {peak:.0f} GFLOP/s (our tile {ceilings['our tile'] / 1e9:.0f}, BLAS "
         f"{ceilings['BLAS'] / 1e9:.0f}; before the run {peaks[0]:.0f}, after it {peaks[-1]:.0f}), "
         f"copy {ceilings['copy'] / 1e9:.0f} GB/s. "
-        f"Other processes took {result['others']:.2f} cores meanwhile. {result['minutes']:.0f} minutes.",
+        f"Other processes took {result['others']:.2f} cores meanwhile{_warning(result['others'])}. "
+        f"{result['minutes']:.1f} minutes.",
     ]
+
+
+def _warning(others: float) -> str:
+    return "" if others < DISTURBING else ", too much for these figures to be trusted"
 
 
 def text(result: dict[str, Any]) -> str:
