@@ -86,7 +86,7 @@ def in_torch():
 
 @pytest.fixture(scope="session")
 def layer_errors(in_torch):
-    """layer_errors(net, x) -> {node: max|difference| / max|PyTorch's value|}, dropouts left out."""
+    """layer_errors(net, x) -> {node: max|difference| / max|PyTorch's value in float64|}, dropouts left out."""
     import numpy as np
     import torch
 
@@ -96,9 +96,9 @@ def layer_errors(in_torch):
     def compare(net, x):
         ours, errors = {"input": tensor(x)}, {}
         given = net.named_parameters()
-        parameters = {name: torch.tensor(p.numpy()) for name, p in given.items()}
+        parameters = {name: torch.tensor(p.numpy(), dtype=torch.float64) for name, p in given.items()}
         with torch.no_grad():
-            theirs = in_torch(net.name, parameters, torch.tensor(x))
+            theirs = in_torch(net.name, parameters, torch.tensor(x, dtype=torch.float64))
         with no_grad():
             for node in net.graph:  # each once, on our own values, so that errors add up as they do in use
                 inputs = [ours[name] for name in node.inputs]
