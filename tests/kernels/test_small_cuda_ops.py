@@ -95,7 +95,7 @@ def test_the_order_of_threads_leaves_no_trace(op, version):
     assert len(found) == 1
 
 
-@pytest.mark.parametrize("count", [0, 1, 1024, 1025, 5000])
+@pytest.mark.parametrize("count", [0, 1, 1024, 1025, 5000, 150_000])  # the last: more partial sums than threads
 def test_totals(count):
     values, weights = np.arange(count, dtype=np.float32), np.full(count, 2, np.float32)
     assert total.total(values) == np.float32(count * (count - 1) // 2)

@@ -11,11 +11,19 @@ from minitl.kernels.verify import agreement, homes
 
 SPECS = kernels.specs()
 ON_GPU = {name for name, backend in backends.BACKENDS.items() if backend.home == "CuPy"}
-VERSIONS = [
-    pytest.param(spec, version, id=f"{spec.name}-{version.name}", marks=[pytest.mark.gpu] * (version.backend in ON_GPU))
-    for spec in SPECS.values()
-    for version in spec.versions
-]
+SLOW = set(backends.WITHOUT_GPU.values())  # thread after thread: drawn half as many calls
+CASES = settings.default.max_examples
+
+
+def versions(slow):
+    return [
+        pytest.param(
+            spec, version, id=f"{spec.name}-{version.name}", marks=[pytest.mark.gpu] * (version.backend in ON_GPU)
+        )
+        for spec in SPECS.values()
+        for version in spec.versions
+        if (version.backend in SLOW) == slow
+    ]
 
 
 def test_every_op_has_specs():
@@ -29,10 +37,7 @@ def test_has_an_oracle_and_cases(spec):
     assert spec.versions
 
 
-@pytest.mark.parametrize(("spec", "version"), VERSIONS)
-@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-@given(data=st.data())
-def test_agrees_with_the_oracle(spec, version, data):
+def agrees(spec, version, data):
     missing = backends.BACKENDS[version.backend].unavailable()
     if missing:
         pytest.skip(missing)
@@ -43,6 +48,20 @@ def test_agrees_with_the_oracle(spec, version, data):
             spec.reason_against(version, homes.moved(call, version)) is None
         )  # otherwise the register will not choose it
         agreement.agrees(spec, version, call)
+
+
+@pytest.mark.parametrize(("spec", "version"), versions(slow=False))
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(data=st.data())
+def test_agrees_with_the_oracle(spec, version, data):
+    agrees(spec, version, data)
+
+
+@pytest.mark.parametrize(("spec", "version"), versions(slow=True))
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], max_examples=CASES // 2)
+@given(data=st.data())
+def test_agrees_with_the_oracle_thread_after_thread(spec, version, data):
+    agrees(spec, version, data)
 
 
 BOUNDS = [(spec, spec.versions[-1]) for spec in SPECS.values()]  # the op's own

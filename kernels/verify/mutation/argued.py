@@ -194,4 +194,34 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
         "__device__ __forceinline__ real relu(real x) { return x <= 0 ? 0 : x; }  // a NaN is not <= 0",
         "__device__ __forceinline__ real relu(real x) { return x < 0 ? 0 : x; }  // a NaN is not <= 0",
     ): _ZERO,
+    (
+        "binary_cross_entropy/binary_cross_entropy.cu",
+        "at_least",
+        "__device__ __forceinline__ real at_least(real x, real lowest) { return x < lowest ? lowest : x; }",
+        "__device__ __forceinline__ real at_least(real x, real lowest) { return x <= lowest ? lowest : x; }",
+    ): "the bound and a number that equals it are one and the same",
+    (
+        "conv2d/cuda/grad_input.cu",
+        "sizeof",
+        "const int UNROLLED = sizeof(real) == 4 ? DEPTH : 2;  // float64 leaves no registers for more",
+        "const int UNROLLED = sizeof(real) != 4 ? DEPTH : 2;  // float64 leaves no registers for more",
+    ): "so many steps of a loop are written out one after the other, which changes neither them nor their order",
+    (
+        "cuda/include/tiles.cuh",
+        "AlongDepth",
+        "static constexpr int CHUNKS = DEPTH / 4, ROWS_A_LINE = 8 / CHUNKS;  // a line: all 32 banks",
+        "static constexpr int CHUNKS = DEPTH / 4, ROWS_A_LINE = 8 * CHUNKS;  // a line: all 32 banks",
+    ): "within a row numbers change places in another way, the same for who writes and who reads; only banks collide",
+    (
+        "max_pool2d/cuda_numba.py",
+        "max_pool_grad",
+        "p_first = max(0, -(-(h + padding[0] - reach) // stride[0]))",
+        "p_first = max(0, -(-(h - padding[0] - reach) // stride[0]))",
+    ): "begins at earlier windows, which do not hold the pixel and so never name it as their largest",
+    (
+        "pad/pad.cu",
+        "shown",
+        "if (mode == CIRCULAR) return i < 0 ? i + size : i - size;",
+        "if (mode == CIRCULAR) return i <= 0 ? i + size : i - size;",
+    ): "0 is a pixel of the picture, and was returned above",
 }
