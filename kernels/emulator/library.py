@@ -89,6 +89,7 @@ class _Array(ctypes.Structure):
 
 
 _Index = ctypes.c_uint * 3
+NOBODY = (2**32 - 1,) * 3  # where the runtime names no other thread
 
 
 class _Fault(ctypes.Structure):
@@ -96,6 +97,7 @@ class _Fault(ctypes.Structure):
         ("kind", ctypes.c_char * 24),
         ("what", ctypes.c_char * 256),
         ("pc", ctypes.c_void_p),
+        ("other_pc", ctypes.c_void_p),
         ("line", ctypes.c_int),
         ("array", ctypes.c_int),
         ("shared", ctypes.c_char * 64),
@@ -158,6 +160,7 @@ def launch(
             arrays=(_Array * max(len(call.arrays), 1))(*(array for _, array in call.arrays)),
             arguments=call.storage.ctypes.data,
             argument_bytes=call.storage.nbytes,
+            fault=_Fault(other=_Index(*NOBODY)),
         )
         entry = ctypes.cast(getattr(library, f"minitl_entry_{kernel}"), ctypes.c_void_p)
         try:
@@ -222,6 +225,7 @@ class _Call:
 def _fault(library: Any, source: Source, kernel: str, call: _Call, fault: _Fault) -> errors.KernelFault:
     kind, what = fault.kind.decode(), fault.what.decode()
     place = _line(library, source, fault.pc) or (f"{source.path.name}:{fault.line}" if fault.line > 0 else None)
+    there = _line(library, source, fault.other_pc)  # of the same file
     where = f"{place}, " if place else ""
     if fault.array >= 0:
         name, array = call.arrays[fault.array]
@@ -233,10 +237,12 @@ def _fault(library: Any, source: Source, kernel: str, call: _Call, fault: _Fault
     elif kind == "out of bounds" and fault.offset:
         what += _nearest(call, fault.offset)
     thread, block = tuple(fault.thread), tuple(fault.block)
-    other = f" and {tuple(fault.other)}" if kind in ("race", "divergence") else ""
-    return errors.KernelFault(
-        kernel, kind, f"{where}thread {thread}{other} of block {block}: {what} (schedule {current_schedule()})"
-    )
+    who = f"thread {thread}"
+    if tuple(fault.other) != NOBODY:
+        who = f"threads {thread} and {tuple(fault.other)}"
+        if place and there and there != place:
+            who = f"thread {thread}, and line {there.rpartition(':')[2]}, thread {tuple(fault.other)},"
+    return errors.KernelFault(kernel, kind, f"{where}{who} of block {block}: {what} (schedule {current_schedule()})")
 
 
 def _one_memory(a: np.ndarray, b: np.ndarray) -> bool:

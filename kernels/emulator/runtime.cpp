@@ -34,6 +34,7 @@ struct Fault {
     char kind[24];
     char what[256];
     void* pc;  // of the access, for its line in the source; null where `line` tells it
+    void* other_pc;  // where the other thread was; null where nobody knows
     int line;
     int array;  // index of the array touched; -1 shared memory, -2 none of them
     char shared[64];  // the name of the shared array, where it is known
@@ -117,7 +118,8 @@ struct Fiber {
 };
 
 // Who touched a cell. Times are counted in intervals between barriers, and in a thread's warp barriers within them.
-struct Touch { unsigned interval, step : 20, thread : 10, how : 2; };
+// at: where in the code, from the beginning of this library.
+struct Touch { unsigned interval, step : 20, thread : 10, how : 2, at; };
 // The last write; the last read, the last by another thread of that warp, and by another warp; and when another block last
 // read, and wrote by an atomic, before this one did.
 struct Cell { Touch write, read, warp_read, other_read; unsigned foreign_read, foreign_write; };
@@ -208,6 +210,7 @@ bool ordered(const Touch& before, unsigned me, bool shared) {
 
 void race(const char* what, const Touch& before, void* pc, int array, long long offset) {
     bool this_block = before.interval >= first_interval;
+    launch->fault.other_pc = before.at ? __ehdr_start + before.at : nullptr;
     char text[256];
     snprintf(text, sizeof text, "%s, with no barrier between them%s", what,
              this_block ? "" : "; they are of different blocks, which nothing orders");
@@ -217,19 +220,21 @@ void race(const char* what, const Touch& before, void* pc, int array, long long 
 void touch(Cell& cell, bool writes, How how, void* pc, int array, long long offset) {
     unsigned me = index_of(current);
     bool shared = array == -1;
-    if (cell.write.how == BEGIN_COPY && how != END_COPY && cell.write.interval >= first_interval)
+    if (cell.write.how == BEGIN_COPY && how != END_COPY && cell.write.interval >= first_interval) {
+        launch->fault.other_pc = __ehdr_start + cell.write.at;
         fail("race", "touches what an asynchronous copy is still to write, with no wait for it before", pc, 0, array, offset,
              cell.write.thread);
+    }
     if (!ordered(cell.write, me, shared) && !(how == ATOMIC && cell.write.how == ATOMIC))
         race(writes ? "two threads write to one place" : "a thread reads what another writes", cell.write, pc, array, offset);
     bool atomic = how == ATOMIC;
-    Touch now = {interval, current->known[me % WARP], me, (unsigned)how};
+    Touch now = {interval, current->known[me % WARP], me, (unsigned)how, (unsigned)((char*)pc - __ehdr_start)};
     if (!shared && !atomic && cell.foreign_write && cell.foreign_write < first_interval)
-        race(writes ? "two threads write to one place" : "a thread reads what another writes", {cell.foreign_write, 0, 0, 0},
+        race(writes ? "two threads write to one place" : "a thread reads what another writes", {cell.foreign_write, 0, 0, 0, 0},
              pc, array, offset);
     if (writes) {
         if (!shared && cell.foreign_read && cell.foreign_read < first_interval)
-            race("a thread writes what another reads", {cell.foreign_read, 0, 0, 0}, pc, array, offset);
+            race("a thread writes what another reads", {cell.foreign_read, 0, 0, 0, 0}, pc, array, offset);
         const Touch* reads[] = {&cell.read, &cell.warp_read, &cell.other_read};
         for (const Touch* read : reads)
             if (!ordered(*read, me, shared)) race("a thread writes what another reads", *read, pc, array, offset);
@@ -474,6 +479,7 @@ bool release_block() {
         fault.line = fibers[guilty].line & LINE, fault.array = -2, fault.pc = fibers[guilty].pc;
         fault.thread = fibers[guilty].index, fault.block = minitl_place.block;
         if (other >= 0) fault.other = fibers[other].index;
+        if (other >= 0 && fibers[other].state != ENDED) fault.other_pc = fibers[other].pc;
         failed = true;
         return false;
     }

@@ -2,7 +2,8 @@
 
 bounds/: derived error bounds. strategies.py, specials.py: what arguments are drawn from. agreement.py: a version
 against its op's oracle, `verify.check`. properties/: all that must hold besides. suite.py: every property of every
-version, the command `minitl verify`. own.py: a kernel from outside. mutation/: whether all this notices a fault.
+version, the command `minitl verify`. own.py: a kernel from outside; fitting.py: the ops that it fits; machine_code.py:
+what NVRTC makes of it. mutation/: whether all this notices a fault.
 """
 
 import importlib as _importlib

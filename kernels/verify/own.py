@@ -30,6 +30,8 @@ from .cases import ten
 from .properties.calls import parts
 from .suite import Subject
 
+Launched = dict[tuple[Path, str, str], dict[str, str]]  # as in Subject
+
 _turn = threading.RLock()  # launching is one method of a class
 
 
@@ -40,27 +42,40 @@ def own(target: str, op: str, backend: str | None = None) -> Subject:
     there is no such file, name or op, or the parameters differ from the naive kernel's, and CompileError with the
     compiler's words.
     """
+    kernel = spec(op)
+    path, name = located(target)
+    make = _cuda if path.suffix == ".cu" else _python
+    seen: Launched = {}
+    version = make(path, name, kernel, backend, seen)
+    words = target, "--as", op, *(("--backend", backend) if backend in ("cuda", "numba_cuda") else ())
+    return Subject(kernel, version, target, words, path, seen)
+
+
+def located(target: str) -> tuple[Path, str]:
+    """The file and the name that "file.cu:name" or "file.py:name" tells; ArgumentError where there is no such file."""
     path_name, _, name = target.rpartition(":")
-    path, kernel = Path(path_name), spec(op)
+    path = Path(path_name)
     if not path_name or path.suffix not in (".cu", ".py"):
-        raise ArgumentError(f"{target}: give a kernel as file.cu:name or file.py:name")
+        there = Path(target)
+        names = Source(there).kernels if there.suffix == ".cu" and there.is_file() else ()
+        known = f"; there are {', '.join(f'{target}:{known}' for known in names)}" if names else ""
+        raise ArgumentError(f"{target}: give a kernel as file.cu:name or file.py:name{known}")
     if not path.is_file():
         raise ArgumentError(f"{path}: no such file")
-    make = _cuda if path.suffix == ".cu" else _python
-    return Subject(kernel, make(path, name, kernel, backend), target)
+    return path, name
 
 
 # CUDA C++ ---------------------------------------------------------------------------------------------------------
 
 
-def _cuda(path: Path, name: str, kernel: KernelSpec, backend: str | None) -> Version:
+def _cuda(path: Path, name: str, kernel: KernelSpec, backend: str | None, seen: Launched) -> Version:
     backend = _checked(kernel, backend, "emulator", "cuda")
     source = Source(path)
     if '#include "minitl.cuh"' not in source.text:
         raise CompileError(f'{path}: must begin with #include "minitl.cuh", the header of all kernels')
     mine = source.parameters(name)
-    naive = _naive(kernel, "cuda", Source)
-    there, wanted_name = _launched(kernel, naive, Source)
+    borrowed = naive(kernel, "cuda", Source)
+    there, wanted_name = launched(kernel, borrowed, Source)
     wanted = there.parameters(wanted_name)
     single = _fits(f"{path}: {name}", mine, wanted, kernel, f"{wanted_name} in {_shown(there.path)}")
     if backend == "emulator":
@@ -68,22 +83,20 @@ def _cuda(path: Path, name: str, kernel: KernelSpec, backend: str | None) -> Ver
 
     def launch(plain: Callable[..., None], it: Source, called: str, *arguments: Any, **options: Any) -> None:
         if called == wanted_name:
+            _note(seen, source, name, options)
             plain(source, name, *arguments, **options)
         else:
             plain(it, called, *arguments, **options)
 
     def serves(**arguments: Any) -> str | None:
         doubles = any(a.dtype == np.float64 for value in arguments.values() for a in parts(value))
-        return f"{name} takes float, not real, so float32 alone" if single and doubles else naive.serves(**arguments)
+        return f"{name} takes float, not real, so float32 alone" if single and doubles else borrowed.serves(**arguments)
 
-    return Version(f"{backend}.{name}", _standing_in(kernel, naive, Source, launch), serves)
+    return Version(f"{backend}.{name}", _standing_in(kernel, borrowed, Source, launch), serves)
 
 
 def _fits(what: str, mine: tuple[Parameter, ...], wanted: tuple[Parameter, ...], kernel: KernelSpec, of: str) -> bool:
     """Whether the kernel takes float where the naive one takes real; ArgumentError where it takes anything else."""
-
-    def types(parameters: tuple[Parameter, ...]) -> list[tuple[str, bool]]:
-        return [("real" if p.type == "float" else p.type, p.pointer) for p in parameters]
 
     if types(mine) != types(wanted):
         raise ArgumentError(
@@ -93,6 +106,11 @@ def _fits(what: str, mine: tuple[Parameter, ...], wanted: tuple[Parameter, ...],
     return any(p.type == "float" and w.type == "real" for p, w in zip(mine, wanted, strict=True))
 
 
+def types(parameters: tuple[Parameter, ...]) -> list[tuple[str, bool]]:
+    """What two kernels must have in common for one to stand in for the other; float may stand for real."""
+    return [("real" if p.type == "float" else p.type, p.pointer) for p in parameters]
+
+
 def _listed(parameters: tuple[Parameter, ...]) -> str:
     return ", ".join(f"{'const ' * p.const}{p.type}{'*' * p.pointer} {p.name}" for p in parameters)
 
@@ -100,11 +118,34 @@ def _listed(parameters: tuple[Parameter, ...]) -> str:
 # Python -----------------------------------------------------------------------------------------------------------
 
 
-def _python(path: Path, name: str, kernel: KernelSpec, backend: str | None) -> Version:
-    found = getattr(_module(path), name, None)
+def function(path: Path, name: str) -> Any:
+    """The function or Numba-CUDA kernel of that name in a Python file; ArgumentError where there is none."""
+    module = _module(path)
+    found = getattr(module, name, None)
     if not callable(found) and not isinstance(found, Kernel):
-        raise ArgumentError(f"{path}: has no function {name}")
-    if isinstance(found, Kernel) or type(found).__module__.startswith("numba.cuda"):
+        own_names = [
+            known
+            for known, value in vars(module).items()
+            if isinstance(value, Kernel) or (callable(value) and getattr(value, "__module__", "") == module.__name__)
+        ]
+        raise ArgumentError(f"{path}: has no function {name}; there are {', '.join(own_names) or 'none'}")
+    return found
+
+
+def is_numba(found: Any) -> bool:
+    """Whether it is a Numba-CUDA kernel, made by minitl's decorator or by Numba's."""
+    return isinstance(found, Kernel) or type(found).__module__.startswith("numba.cuda")
+
+
+def plain(found: Any) -> Any:
+    """The Python function of a kernel, or the function itself."""
+    inner = getattr(found, "function", found)
+    return getattr(inner, "py_func", inner)
+
+
+def _python(path: Path, name: str, kernel: KernelSpec, backend: str | None, seen: Launched) -> Version:
+    found = function(path, name)
+    if is_numba(found):
         return _numba(path, name, getattr(found, "function", found), kernel, backend)
     if backend not in (None, "reference"):
         raise ArgumentError(f"{path}: {name} is a function of NumPy arrays and runs as it is; leave out --backend")
@@ -118,31 +159,36 @@ def _python(path: Path, name: str, kernel: KernelSpec, backend: str | None) -> V
             "a Numba-CUDA kernel is marked by @cuda.jit or @kernel(writes=[...])"
         ) from None
 
+    def launch(plainly: Callable[..., None], it: Source, called: str, *arguments: Any, **options: Any) -> None:
+        _note(seen, it, called, options)
+        plainly(it, called, *arguments, **options)
+
     def run(**arguments: Any) -> Any:
-        answer = found(*(arguments[name] for name in wanted))
+        with _launching(Source, launch):
+            answer = found(*(arguments[name] for name in wanted))
         # NumPy makes numbers of arrays without axes wherever it computes with them.
         return np.asarray(answer) if isinstance(answer, np.generic) else answer
 
     return Version(f"reference.{name}", run)
 
 
-def _numba(path: Path, name: str, function: Any, kernel: KernelSpec, backend: str | None) -> Version:
+def _numba(path: Path, name: str, given: Any, kernel: KernelSpec, backend: str | None) -> Version:
     backend = _checked(kernel, backend, "interpreter", "numba_cuda")
-    naive = _naive(kernel, "numba_cuda", Kernel)
-    wanted, _ = _launched(kernel, naive, Kernel)
-    mine = tuple(inspect.signature(getattr(function, "py_func", function)).parameters)
+    borrowed = naive(kernel, "numba_cuda", Kernel)
+    wanted, _ = launched(kernel, borrowed, Kernel)
+    mine = tuple(inspect.signature(plain(given)).parameters)
     if len(mine) != len(wanted.parameters):
         raise ArgumentError(
             f"{path}: {name}: as {kernel.name} it must take the parameters of {wanted.name}: "
             f"({', '.join(wanted.parameters)}); it takes {len(mine)}: ({', '.join(mine)})"
         )
     pairs = zip(mine, wanted.parameters, strict=True)
-    own_kernel = Kernel(function, [given for given, theirs in pairs if theirs in wanted.writes])
+    own_kernel = Kernel(given, [named for named, theirs in pairs if theirs in wanted.writes])
 
     def launch(plain: Callable[..., None], it: Kernel, *arguments: Any, **options: Any) -> None:
         plain(own_kernel if it is wanted else it, *arguments, **options)
 
-    return Version(f"{backend}.{name}", _standing_in(kernel, naive, Kernel, launch), naive.serves)
+    return Version(f"{backend}.{name}", _standing_in(kernel, borrowed, Kernel, launch), borrowed.serves)
 
 
 def _module(path: Path) -> Any:
@@ -180,7 +226,7 @@ def _checked(kernel: KernelSpec, backend: str | None, without: str, with_gpu: st
     return backend
 
 
-def _naive(kernel: KernelSpec, backend: str, launcher: type) -> Version:
+def naive(kernel: KernelSpec, backend: str, launcher: type) -> Version:
     """The version of a backend whose launcher is borrowed: "naive", or the only one that launches anything."""
     mine = [version for version in kernel.versions if version.backend == backend]
     for version in sorted(mine, key=lambda version: not version.name.endswith(".naive")):
@@ -190,7 +236,7 @@ def _naive(kernel: KernelSpec, backend: str, launcher: type) -> Version:
     raise ArgumentError(f"{kernel.name}: has no {kind} kernel whose place another could take; verify a Python function")
 
 
-def _launched(kernel: KernelSpec, version: Version, launcher: type) -> tuple[Any, str]:
+def launched(kernel: KernelSpec, version: Version, launcher: type) -> tuple[Any, str]:
     """The kernel that stands for the op among those that a version launches: (its Source or Kernel, its name)."""
     found = _launches(kernel, version, launcher)
     named = [one for one in found if one[1].endswith("_naive")]
@@ -222,6 +268,14 @@ def _standing_in(kernel: KernelSpec, naive: Version, launcher: type, launch: Cal
             return function(**arguments)
 
     return run
+
+
+def _note(seen: Launched, source: Source, name: str, options: dict[str, Any]) -> None:
+    """Keeps what is launched of the user's files, with the macros of the first time."""
+    if source.path.is_relative_to(library.ROOT):
+        return
+    given = {**dict(source.defines), **{key: str(value) for key, value in (options.get("defines") or {}).items()}}
+    seen.setdefault((source.path, name, np.dtype(options.get("real", np.float32)).name), given)
 
 
 @contextmanager

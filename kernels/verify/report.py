@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from . import machine_code
 from .suite import Row
 
 COLUMNS = ("op", "version", "property", "cases", "worst share of bound", "outcome")
+NAMED = 3  # versions that fail for one reason and are named
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; width: 100%; font-size: 13px }
@@ -49,13 +51,33 @@ def missing(rows: Sequence[Row]) -> list[str]:
     ]
 
 
+def compilations(rows: Sequence[Row]) -> list[str]:
+    """What NVRTC made of kernels from outside, or why it was not asked."""
+    found = [row for row in rows if row.property == machine_code.PROPERTY and row.outcome != "failed"]
+    return [f"{'not ' * (row.outcome != 'passed')}{machine_code.PROPERTY}: {row.why}" for row in found]
+
+
 def failures(rows: Sequence[Row]) -> list[str]:
-    """What failed, one text each: op, version, the properties that tell the same story, and the story."""
-    stories: dict[tuple[str, str, str], list[str]] = {}
+    """What failed, one text a reason: the versions and their properties that fail for it, the first one's story, and
+    the command that repeats it.
+    """
+    reasons: dict[str, list[Row]] = {}
     for row in rows:
         if row.outcome == "failed":
-            stories.setdefault((row.op, row.version, row.why), []).append(row.property)
-    return [f"{op} {version}: {', '.join(names)}: {why}" for (op, version, why), names in stories.items()]
+            reasons.setdefault(row.case.get("reason") or row.why, []).append(row)
+    return [_story(alike) for alike in reasons.values()]
+
+
+def _story(alike: list[Row]) -> str:
+    """Of rows that fail for one reason."""
+    versions: dict[tuple[str, str], list[str]] = {}
+    for row in alike:
+        versions.setdefault((row.op, row.version), []).append(row.property)
+    heads = [f"{op} {version}: {', '.join(names)}" for (op, version), names in versions.items()]
+    if len(heads) > NAMED:
+        heads[NAMED:] = [f"and {len(heads) - NAMED} more versions"]
+    repeat = alike[0].case.get("repeat")
+    return f"{'; '.join(heads)}: {alike[0].why}" + (f"\nrepeat: {repeat}" if repeat else "")
 
 
 def as_json(rows: Sequence[Row], cases: int) -> str:
@@ -83,6 +105,7 @@ def as_html(rows: Sequence[Row]) -> str:
     if told:
         parts.append("<h2>Failures</h2>" + "".join(f"<pre>{html.escape(text)}</pre>" for text in told))
     away = [f"<li>{html.escape(line)}</li>" for line in missing(rows)]
+    away += [f"<li>{html.escape(line)}</li>" for line in compilations(rows) if line.startswith("not ")]
     if away:
         parts.append(f"<h2>Not at hand</h2><ul>{''.join(away)}</ul>")
     head = "".join(f"<th>{name}</th>" for name in COLUMNS)

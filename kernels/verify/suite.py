@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import re
+import shlex
+import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...errors import ArgumentError, KernelFault
+from ...errors import ArgumentError, CompileError, KernelFault
 from .. import precision
 from ..backends import BACKENDS
 from ..emulator import library, schedule
@@ -38,21 +42,34 @@ TRIED = 10  # calls drawn for each that shows something, before the version is s
 
 @dataclass(frozen=True)
 class Subject:
-    """A version of an op to verify. name: what reports call it, if not by the version's."""
+    """A version of an op to verify. name: what reports call it, if not by the version's.
+
+    Of a kernel from outside besides: words: what the command line calls it by. file: where it stands. launched: filled
+    with what it launches, the macros and the `real` of each first launch by (.cu file, kernel, name of the `real`).
+    """
 
     kernel: KernelSpec
     version: Version
     name: str = ""
+    words: tuple[str, ...] = ()
+    file: Path | None = None
+    launched: dict[tuple[Path, str, str], dict[str, str]] = field(default_factory=dict, compare=False)
 
     @property
     def label(self) -> str:
         """What reports call it."""
         return self.name or self.version.name
 
+    @property
+    def command(self) -> str:
+        """The command that verifies it alone."""
+        return shlex.join(("minitl", "verify", *(self.words or (self.kernel.name, "--version", self.version.name))))
+
 
 @dataclass(frozen=True)
 class Row:
-    """One property of one version. outcome: "passed", "failed" or "not served"; why: of the latter two.
+    """One property of one version. outcome: "passed", "failed" or "not served"; why: of the latter two (and
+    what machine code takes: machine_code.py).
 
     cases: calls that showed something; worst: the largest error among them as a share of its bound.
     """
@@ -134,7 +151,8 @@ def held(kind: Property, subject: Subject, cases: int = QUICK) -> Row:
             if error is not None:
                 shares.append(math.inf)
                 at, what = _smallest(kind, kernel, version, (case, error), op, number, own)
-                return row("failed", getattr(what, "share", None), **_told(subject, at, what))
+                repeat = f"{subject.command} --cases {len(shares)}"
+                return row("failed", getattr(what, "share", None), **_told(subject, at, what), repeat=repeat)
             if share is not None:
                 shares.append(share)
             if len(shares) == cases:
@@ -186,14 +204,45 @@ def _smallest(
     return failure
 
 
+SCHEDULE = re.compile(r" \(schedule (\w+)\)")  # of a KernelFault: under which it happened, perhaps not the case's
+PLACE = re.compile(r"^(.+?:\d+), thread")
+
+
 def _told(subject: Subject, case: Case, error: BaseException) -> dict[str, Any]:
-    """What a failed row says: what is wrong, and the smallest case of it."""
+    """What a failed row says: what is wrong, and the smallest case of it.
+
+    reason: of faults and exceptions, the same for all rows that fail for one, whatever thread, call or relation shows
+    it.
+    """
     call, order = case
     call = getattr(error, "call", None) or call
     text = str(error).partition("\n")[0]
-    what = text if isinstance(error, (Disagreement, KernelFault)) else f"{type(error).__name__}: {text}"
-    ordered = {"schedule": order} if subject.version.backend in WATCHED else {}
+    under = SCHEDULE.search(text)
+    if isinstance(error, KernelFault) and under:
+        text = text.replace(under[0], "", 1)
+        order = int(under[1]) if under[1].isdigit() else under[1]
+    plain = isinstance(error, (Disagreement, KernelFault))
+    what = text if plain else f"{_place(subject.file, error)}{type(error).__name__}: {text}"
+    ordered = {"schedule": order} if under or subject.version.backend in WATCHED or subject.launched else {}
     where = "".join(f"; {name}: {value}" for name, value in ordered.items())
     fault = {"fault": error.kind} if isinstance(error, KernelFault) else {}
     why = f"{what}; {'case' if fault.get('fault') == 'hang' else 'smallest case'}: {described(call)}{where}"
-    return {"why": why, "call": described(call), **ordered, **fault}
+    reason = {} if isinstance(error, Disagreement) else {"reason": _reason_of(error) or what}
+    return {"why": why, "call": described(call), **ordered, **fault, **reason}
+
+
+def _reason_of(fault: BaseException) -> str | None:
+    """Kernel, kind and place of a KernelFault, where it has a place."""
+    if not isinstance(fault, KernelFault):
+        return None
+    place = PLACE.match(str(fault).removeprefix(f"{fault.kernel}: {fault.kind}: "))
+    return f"{fault.kernel}: {fault.kind}: {place[1]}" if place else None
+
+
+def _place(file: Path | None, error: BaseException) -> str:
+    """Where in a file an exception came from, "file:line: "; nothing where it did not, or tells it itself."""
+    if file is None or isinstance(error, CompileError):
+        return ""
+    there = file.resolve()
+    lines = [s.lineno for s in traceback.extract_tb(error.__traceback__) if Path(s.filename).resolve() == there]
+    return f"{file.name}:{lines[-1]}: " if lines else ""

@@ -9,10 +9,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
 
 from ..errors import ArgumentError
 from ..kernels import backends, specs
 from . import common
+
+if TYPE_CHECKING:
+    from ..kernels.cuda import Source
+    from ..kernels.cuda.inventory import Compiled
 
 EXAMPLE = "minitl kernels --compiled --architecture sm_90"
 
@@ -27,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="with --compiled: of which GPUs, such as sm_80; may be repeated (default: sm_80, sm_90 and sm_90a)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,9 +63,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _compiled(args: argparse.Namespace) -> int:
-    from ..kernels.cuda import inventory
-
-    compiled = inventory.compiled(inventory.everything(), args.architecture or inventory.ARCHITECTURES)
     rows = [
         {
             "file": row.file,
@@ -69,7 +76,7 @@ def _compiled(args: argparse.Namespace) -> int:
             "tensor": row.tensor,
             "local": row.local,
         }
-        for row in compiled
+        for row in _every(args.architecture, args.no_progress or not sys.stderr.isatty())
     ]
     if args.json:
         common.print_json(rows)
@@ -81,3 +88,24 @@ def _compiled(args: argparse.Namespace) -> int:
         what = "{file}: {kernel} ({real}, {architecture}) keeps numbers in slow local memory".format_map(row)
         print(f"minitl: {what}; give its threads less to hold", file=sys.stderr)
     return 1 if slow else 0
+
+
+def _every(architectures: list[str] | None, quiet: bool) -> list[Compiled]:
+    """Every kernel, compiled on all cores for each architecture; with a bar, since it takes minutes the first time."""
+    from ..kernels.cuda import inventory, nvrtc
+
+    wanted = architectures or inventory.ARCHITECTURES
+    for name in wanted:
+        nvrtc.check_architecture(name)  # before any of the work
+    jobs = list(product(inventory.everything(), wanted))
+    with (
+        ThreadPoolExecutor() as threads,
+        tqdm(total=len(jobs), desc="compiling", unit="file", disable=quiet, leave=False) as bar,
+    ):
+
+        def compile_one(job: tuple[tuple[Source, str], str]) -> list[Compiled]:
+            rows = inventory.compiled([job[0]], [job[1]])
+            bar.update()
+            return rows
+
+        return [row for rows in threads.map(compile_one, jobs) for row in rows]

@@ -1,8 +1,9 @@
 """Verifies kernels: every kind of property, over drawn calls and thread schedules, for every version that can run here.
 
 WHAT is an op, such as conv2d (its gradients included) or conv2d.grad_input; all by default. Or it is a kernel of your
-own, file.cu:name or file.py:name, with --as OP. Exit status 1 if anything fails; the smallest case that shows a
-failure is told. A share is an error divided by the bound that is derived for it.
+own, file.cu:name or file.py:name, with --as OP; NVRTC is then asked whether it compiles for a GPU, where it is
+installed. Exit status 1 if anything fails; the smallest case that shows a failure is told. A share is an error divided
+by the bound that is derived for it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..errors import ArgumentError, BackendUnavailable
-from ..kernels.verify import own, report, suite
+from ..kernels import specs
+from ..kernels.verify import fitting, machine_code, own, report, suite
 from . import common
 
 EXAMPLE = "minitl verify conv2d --backend emulator --version tiled"
@@ -35,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page that shows them")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write both, verify.json and verify.html, here")
     parser.add_argument("--force", action="store_true", help="write over files that are there")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,9 +55,12 @@ def run(args: argparse.Namespace) -> int:
     chosen = _subjects(args)
     cases = suite.DEEP if args.deep else args.cases or (suite.QUICK if len(chosen) > 1 else suite.OWN)
     rows: list[suite.Row] = []
-    bar = tqdm(chosen, desc="verifying", unit="version", disable=not sys.stderr.isatty(), leave=False)
-    for subject in bar:
+    quiet = args.no_progress or not sys.stderr.isatty()
+    for subject in tqdm(chosen, desc="verifying", unit="version", disable=quiet, leave=False):
         rows += suite.verified([subject], cases)
+        code = machine_code.compiled(subject)
+        if code:
+            rows.append(code)
     _tell(rows)
     for option, path in files:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"wrote {path}")
     if report.counts(rows)["failed"]:
         return 1
-    if not report.counts(rows)["passed"]:
+    if not any(row.outcome == "passed" and row.property != machine_code.PROPERTY for row in rows):
         raise BackendUnavailable(f"nothing was verified: {rows[0].why}")
     return 0
 
@@ -89,7 +95,9 @@ def _check_folder(option: str, path: Path) -> None:
 def _subjects(args: argparse.Namespace) -> list[suite.Subject]:
     if args.what and (":" in args.what or Path(args.what).suffix in (".cu", ".py")):
         if not args.op:
-            raise ArgumentError(f"{args.what}: tell which op it computes: --as conv2d")
+            fit, known = fitting.fitting(args.what), ", ".join(specs())
+            told = f"its parameters are those of {' or '.join(fit)}" if fit else "its parameters are those of no op"
+            raise ArgumentError(f"{args.what}: tell which op it computes, by --as OP: {told}; there are {known}")
         if args.version:
             raise ArgumentError("--version chooses among the versions of an op; a kernel of your own has one")
         return [own.own(args.what, args.op, args.backend)]
@@ -107,7 +115,7 @@ def _tell(rows: list[suite.Row]) -> None:
     ]
     if lines:
         print(common.table(lines, report.COLUMNS, right=(3, 4)))
-    for line in report.missing(rows):
+    for line in (*report.missing(rows), *report.compilations(rows)):
         print(line)
     for text in report.failures(rows):
         print(f"\n{text}")

@@ -216,10 +216,25 @@ def test_kernels_tells_of_kernels_that_spill(minitl, monkeypatch):
         inventory.Compiled("relu/relu.cu", (), "float", "sm_90", nvrtc.Usage(name, 32, 0, 0, spilled, 0), 0, local)
         for name, spilled, local in (("sound", 0, 0), ("spills", 8, 0), ("indexes", 0, 3), ("unknown", 0, None))
     ]
+    monkeypatch.setattr(inventory, "everything", lambda: [("relu.cu", "float32")])
     monkeypatch.setattr(inventory, "compiled", lambda everything, architectures: rows)
-    outcome = minitl("kernels", "--compiled")
+    monkeypatch.setattr(nvrtc, "check_architecture", lambda name: None)
+    outcome = minitl("kernels", "--compiled", "--architecture", "sm_90")
     assert outcome.status == 1
     assert [line.split()[2] for line in outcome.err.splitlines()] == ["spills", "indexes"]
+
+
+@pytest.mark.parametrize(
+    ("watched", "words", "shown"), [(True, [], True), (True, ["--no-progress"], False), (False, [], False)]
+)
+def test_kernels_shows_how_far_it_is_where_someone_watches(minitl, monkeypatch, watched, words, shown):
+    monkeypatch.setattr(inventory, "everything", lambda: [("relu.cu", "float32"), ("relu.cu", "float64")])
+    monkeypatch.setattr(inventory, "compiled", lambda everything, architectures: [])
+    monkeypatch.setattr(nvrtc, "check_architecture", lambda name: None)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: watched)
+    outcome = minitl("kernels", "--compiled", "--json", *words)
+    assert (outcome.status, outcome.out) == (0, "[]\n")
+    assert ("compiling" in outcome.err) == shown
 
 
 def test_kernels_refuses_architectures_that_are_none(minitl):

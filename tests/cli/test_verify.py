@@ -57,7 +57,7 @@ def test_a_kernel_of_ones_own(minitl, tmp_path):
     ("words", "status", "message"),
     [
         (["relu", "--as", "relu"], 2, "--as goes with a kernel of your own"),
-        (["mine.py:relu"], 2, "tell which op it computes: --as conv2d"),
+        (["mine.py:relu"], 2, "mine.py: no such file"),
         (["mine.py:relu", "--as", "relu"], 2, "mine.py: no such file"),
         (["mine.py:relu", "--as", "relu", "--version", "x"], 2, "a kernel of your own has one"),
         (["relu", "--version", "winograd"], 2, "no version 'winograd' of relu"),
@@ -73,6 +73,22 @@ def test_what_makes_no_sense(minitl, words, status, message):
     assert outcome.status == status
     assert message in outcome.err
     assert len(outcome.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("relu", "its parameters are those of relu or batch_norm.statistics or sigmoid or"),
+        ("four", "its parameters are those of no op"),
+    ],
+)
+def test_without_as_the_ops_that_fit_are_told(minitl, tmp_path, name, told):
+    path = tmp_path / "mine.py"
+    path.write_text(RIGHT + "\ndef four(a, b, c, d):\n    pass\n", encoding="utf-8")
+    outcome = minitl("verify", f"{path}:{name}")
+    assert outcome.status == 2
+    assert f"{path}:{name}: tell which op it computes, by --as OP: {told}" in outcome.err
+    assert "; there are conv2d, conv2d.grad_input, " in outcome.err
 
 
 def test_a_folder_that_may_not_be_written_into(minitl, tmp_path, monkeypatch):

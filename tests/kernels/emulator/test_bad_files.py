@@ -106,24 +106,31 @@ def own_cache(tmp_path, monkeypatch):
         one.cache_clear()
 
 
-@pytest.mark.parametrize("damage", ["cut", "another program", "a wrong byte"])
-def test_what_was_damaged_is_made_again(damage, own_cache, tmp_path):
+DAMAGES = {
+    "cut": lambda whole: whole[: len(whole) // 2],
+    "cut at its beginning": lambda whole: whole[:5000],
+    "cut at its end": lambda whole: whole[:-1],
+    "no library": lambda whole: b"not a library",
+    "another program": lambda whole: Path(shutil.which("sh")).read_bytes(),
+    "a wrong byte": lambda whole: whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:],
+}
+
+
+def test_what_was_damaged_is_made_again(own_cache, tmp_path):
     path = file(tmp_path, KERNEL)
     assert answer(path) == [7] * 4
-    for kept in own_cache.iterdir():
-        whole = kept.read_bytes()
-        half = len(whole) // 2
-        put = {
-            "cut": whole[:half],
-            "another program": Path(shutil.which("sh")).read_bytes(),
-            "a wrong byte": whole[:half] + bytes([whole[half] ^ 1]) + whole[half + 1 :],
-        }
-        kept.unlink()  # what is loaded must stay as it is
-        kept.write_bytes(put[damage])
-    library._runtime.cache_clear()
-    library._loaded.cache_clear()
-    assert answer(path) == [7] * 4
-    assert all(library._is_whole(kept) for kept in own_cache.iterdir())
+    (kept,) = own_cache.glob("*.so")
+    (runtime,) = own_cache.glob("*.o")
+    for name, damage in DAMAGES.items():
+        for damaged in (kept, runtime) if name == "a wrong byte" else (kept,):
+            whole = damaged.read_bytes()
+            damaged.unlink()  # what is loaded must stay as it is
+            damaged.write_bytes(damage(whole))
+            assert not library._is_whole(damaged), name
+        library._runtime.cache_clear()
+        library._loaded.cache_clear()
+        assert answer(path) == [7] * 4, name
+        assert all(library._is_whole(found) for found in own_cache.iterdir()), name
 
 
 def tool(folder, monkeypatch, *lines):

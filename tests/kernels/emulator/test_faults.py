@@ -1,5 +1,6 @@
 """The emulator finds every planted fault, whatever the schedule, and says where; what is allowed it leaves alone."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -87,15 +88,34 @@ def test_a_planted_fault_is_found(kernel, arguments, kind, at, message, schedule
     assert caught.value.kernel == kernel
     text = str(caught.value)
     assert f"(schedule {schedule})" in text
-    assert "thread (" in text
+    assert "thread (" in text or "threads (" in text
     if at:
         assert f"faults.cu:{line(at)}," in text
 
 
+def test_a_race_names_both_threads_and_both_lines(schedule):
+    """The thread that was stopped, and where, comes first."""
+    read, n = line("sum += left[threadIdx.y][k]"), 16
+    written = {name: line(f"{name}[threadIdx.y][threadIdx.x] =") for name in ("left", "right")}
+    a = np.ones((n, n), np.float32)
+    with pytest.raises(KernelFault) as caught:
+        launch("product", a, a, new(n, n), n, grid=(2, 2), block=(8, 8), defines={"NO_SECOND": 1})
+    one = r"\(\d, \d, 0\)"
+    message = (
+        rf"product: race: faults\.cu:{read}, thread {one}, and line (\d+), thread {one}, of block {one}: "
+        rf"a thread reads what another writes, with no barrier between them; shared memory, (\w+), byte \d+ of 256 "
+        rf"\(schedule {schedule}\)"
+    )
+    found = re.fullmatch(message, str(caught.value))
+    assert found
+    assert int(found[1]) == written[found[2]]
+
+
 def test_blocks_are_never_ordered():
     launch("blocks_write_one_place", new(1))
-    with pytest.raises(KernelFault, match="of different blocks, which nothing orders"):
+    with pytest.raises(KernelFault, match=r"of different blocks, which nothing orders") as caught:
         launch("blocks_write_one_place", new(1), grid=2)
+    assert re.search(r", thread \(0, 0, 0\) of block \([01], 0, 0\): two threads write", str(caught.value))
 
 
 def test_shared_memory_is_fresh_for_each_block(schedule):

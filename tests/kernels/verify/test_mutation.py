@@ -1,5 +1,6 @@
 """Mutation testing: what is planted, what becomes of it, and that the few mutants of every day are all found."""
 
+import functools
 import json
 import os
 import signal
@@ -115,8 +116,11 @@ def test_a_mutant_of_a_text_that_has_changed_is_refused():
         applied(mutant, "    a = b;")
 
 
+every_mutant = functools.cache(all_mutants)
+
+
 def test_a_sample_takes_some_of_every_file_and_is_the_same_for_a_seed():
-    planted = all_mutants()
+    planted = every_mutant()
     drawn = sample(planted, 200, 1)
     assert drawn == sample(planted, 200, 1) != sample(planted, 200, 2)
     assert {m.file for m in drawn} == {m.file for m in planted}
@@ -125,7 +129,7 @@ def test_a_sample_takes_some_of_every_file_and_is_the_same_for_a_seed():
 
 def test_what_is_argued_for_is_still_there():
     """An argument is about a line as it stands; where the line has changed, the argument must be made anew."""
-    there = {mutant.key for mutant in all_mutants()}
+    there = {mutant.key for mutant in every_mutant()}
     assert [key for key in EQUIVALENT if key not in there] == []
     assert all(len(reason) > 20 for reason in EQUIVALENT.values())
 
@@ -181,7 +185,7 @@ def test_a_process_that_ends_or_never_ends_has_noticed_its_mutant():
 def test_the_fixed_sample_is_found(tmp_path):
     assert len({operator for _, operator in FIXED}) >= 10
     report = tmp_path / "report.json"
-    command = [sys.executable, "-m", "minitl.kernels.verify.mutation", "--fixed", "--cases", "30", "--processes", "1"]
+    command = [sys.executable, "-m", "minitl.kernels.verify.mutation", "--fixed", "--cases", "30", "--processes", "2"]
     done = subprocess.run([*command, "--json", str(report)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(report.read_text())["results"] == {"killed": len(fixed())}

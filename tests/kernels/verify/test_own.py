@@ -1,5 +1,6 @@
 """Kernels from outside: verified as versions of an op, their planted faults found and shrunk, their mistakes told."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -9,9 +10,10 @@ import pytest
 
 from minitl.errors import ArgumentError, BackendUnavailable, CompileError
 from minitl.kernels import backends, emulator
-from minitl.kernels.cuda import Source
+from minitl.kernels.cuda import Source, nvrtc
 from minitl.kernels.emulator import library
-from minitl.kernels.verify import suite
+from minitl.kernels.verify import machine_code, report, suite
+from minitl.kernels.verify.fitting import fitting
 from minitl.kernels.verify.own import own
 from minitl.kernels.verify.properties import PROPERTIES
 
@@ -163,7 +165,84 @@ def serving_all(x, w, b, geometry, relu=False):
 def test_a_launcher_of_ones_own(tmp_path):
     planted(tmp_path, ("h < g.H", "h <= g.H"))
     path = python(tmp_path, LAUNCHER)
-    assert "mine: out of bounds: planted.cu:" in suite.held(BOUND, own(f"{path}:serving_all", "conv2d"), 20).why
+    row = suite.held(BOUND, own(f"{path}:serving_all", "conv2d"), 20)
+    assert "mine: out of bounds: planted.cu:" in row.why
+    assert row.why.endswith(f"; schedule: {row.case['schedule']}")
+    assert row.case["repeat"] == f"minitl verify {path}:serving_all --as conv2d --cases {row.cases}"
+
+
+@needs_emulator
+@pytest.mark.parametrize(
+    ("swap", "line", "message"),
+    [
+        (("empty(geometry", "emty(geometry"), "y = emty", "NameError: name 'emty' is not defined"),
+        (("strides(y), relu", "strides(y)"), ".launch(", "ArgumentError: mine: takes 9 arguments (x, w, b, y, g, xs, "),
+    ],
+)
+def test_an_exception_in_the_users_file_names_its_line(swap, line, message, tmp_path):
+    planted(tmp_path)
+    text = LAUNCHER.replace(*swap)
+    row = suite.held(BOUND, own(f"{python(tmp_path, text)}:serving_all", "conv2d"), 1)
+    number = next(n for n, words in enumerate(text.splitlines(), 1) if line in words)
+    assert row.why.startswith(f"mine.py:{number}: {message}")
+
+
+@needs_emulator
+def test_all_properties_that_fail_at_one_line_are_told_once(tmp_path):
+    path = planted(tmp_path, ("y[at(ys, n, o, p, q)]", "y[at(ys, n, o, p, q) + 1]"))
+    rows = list(suite.verified([own(f"{path}:mine", "conv2d")], 1))
+    assert {row.outcome for row in rows} == {"failed"}
+    (told,) = report.failures(rows)
+    assert told.startswith(f"conv2d {path}:mine: {', '.join(kind.name for kind in PROPERTIES)}: mine: out of bounds: ")
+
+
+@pytest.mark.parametrize(
+    ("target", "ops"),
+    [
+        (f"{PLANTED}:mine", ["conv2d"]),
+        ("mine.py:relu", ["relu", "conv2d.grad_bias", "linear.grad_bias", "softmax"]),  # of as many parameters
+        ("mine.py:three", ["relu.grad_input", "softmax.grad_input"]),
+        ("mine.py:pooled", ["max_pool2d"]),
+        ("mine.py:odd", []),
+    ],
+)
+def test_which_ops_fit(target, ops, tmp_path, monkeypatch):
+    pytest.importorskip("greenlet", reason="the interpreter switches threads by greenlet (pip install '.[verify]')")
+    monkeypatch.chdir(tmp_path)
+    python(tmp_path, NUMBA + "\ndef pooled(x, geometry): pass\ndef odd(one): pass\n")
+    assert fitting(target) == ops
+
+
+def compiled_by_nvrtc(path, cases=1):
+    subject = own(f"{path}:mine", "conv2d")
+    suite.held(BOUND, subject, cases)
+    return machine_code.compiled(subject)
+
+
+@needs_emulator
+def test_a_kernel_is_compiled_for_a_gpu_too(tmp_path):
+    reason = nvrtc.unavailable()
+    if reason:
+        pytest.skip(reason)
+    row = compiled_by_nvrtc(planted(tmp_path))
+    assert (row.property, row.cases, row.outcome) == ("compiled by NVRTC", 1, "passed")
+    assert re.fullmatch(r"mine \(float32, sm_80\): \d+ registers a thread, no spills, 20 bytes of shared .*", row.why)
+    assert row.case["usage"][0]["registers"] > 0
+    assert report.compilations([row]) == [f"compiled by NVRTC: {row.why}"]
+    path = planted(tmp_path, ('#include "minitl.cuh"', '#include "minitl.cuh"\n#include <stdio.h>'))
+    row = compiled_by_nvrtc(path)  # g++ has that header
+    assert row.outcome == "failed"
+    assert "planted.cu:3: NVRTC refuses it: cannot open source file" in row.why
+
+
+@needs_emulator
+def test_without_nvrtc_a_row_says_why(tmp_path, monkeypatch):
+    monkeypatch.setattr(nvrtc, "unavailable", lambda: "cuda-bindings is not installed")
+    row = compiled_by_nvrtc(PLANTED)
+    assert (row.outcome, row.why) == ("not served", "cuda-bindings is not installed")
+    assert report.compilations([row]) == ["not compiled by NVRTC: cuda-bindings is not installed"]
+    path = python(tmp_path, "def relu(x):\n    return x\n")
+    assert machine_code.compiled(own(f"{path}:relu", "relu")) is None  # nothing of CUDA C++ in it
 
 
 NUMBA = """
@@ -210,7 +289,8 @@ def test_a_kernel_compiled_by_numba_itself(tmp_path):
         ("x = 1\ny = 1 / 0\n", r"mine\.py:2: ZeroDivisionError"),
         ("def relu(:\n", r"mine\.py:1: SyntaxError"),
         ("raise SystemExit(0)\n", r"mine\.py:1: SystemExit: 0"),
-        ("x = 1\n", r"mine\.py: has no function relu"),
+        ("x = 1\n", r"mine\.py: has no function relu; there are none"),
+        ("def rely(x): pass\n", r"mine\.py: has no function relu; there are rely"),
         (
             "from minitl.kernels.cuda.numba import kernel\n@kernel\ndef relu(x, y): pass\n",
             r"mine\.py:2: ArgumentError: relu: say what it may write to: @kernel\(writes=\[\.\.\.\]\)",
@@ -267,6 +347,7 @@ def test_a_numba_kernel_that_raises_passes_nothing(tmp_path):
     [
         ("nowhere.cu:mine", None, "nowhere.cu: no such file"),
         ("mine.c:mine", None, "give a kernel as file.cu:name or file.py:name"),
+        (str(PLANTED), None, f"give a kernel as file.cu:name or file.py:name; there are {PLANTED}:mine"),
         (f"{PLANTED}:mine", "cpu", "runs as emulator or as cuda; got --backend cpu"),
     ],
 )

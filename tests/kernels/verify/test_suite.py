@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minitl import kernels
-from minitl.errors import ArgumentError
+from minitl.errors import ArgumentError, KernelFault
 from minitl.kernels import Version, backends, emulator
 from minitl.kernels.verify import report, suite
 from minitl.kernels.verify.properties import PROPERTIES
@@ -72,7 +72,8 @@ def test_a_failure_comes_with_its_smallest_case():
     assert "kernel (1, 1)" in row.why
     assert "dilation (2, 2), groups 2)" in row.why
     assert "stride" not in row.why
-    assert report.failures([row]) == [f"conv2d reference.planted: bound: {row.why}"]
+    repeat = f"minitl verify conv2d --version reference.planted --cases {row.cases}"
+    assert report.failures([row]) == [f"conv2d reference.planted: bound: {row.why}\nrepeat: {repeat}"]
 
 
 def test_a_failure_names_its_schedule():
@@ -82,7 +83,42 @@ def test_a_failure_names_its_schedule():
 
     row = suite.held(BOUND, planted("relu", backwards, "emulator"), 40)
     assert row.why.endswith("smallest case: x=float32[] [0.12573022]; schedule: 3")
-    assert row.case == {"call": "x=float32[] [0.12573022]", "schedule": 3}
+    repeat = f"minitl verify relu --version emulator.planted --cases {row.cases}"
+    assert row.case == {"call": "x=float32[] [0.12573022]", "schedule": 3, "repeat": repeat}
+
+
+def test_the_schedule_of_a_fault_is_the_one_that_it_happened_under():
+    """Determinism runs a call under others than its own."""
+
+    def raced(x):
+        if emulator.current_schedule() == "reverse":
+            raise KernelFault("k", "race", "k.cu:3, threads (0, 0, 0) and (1, 0, 0): both (schedule reverse)")
+        return np.asarray(np.where(x <= 0, x.dtype.type(0), x))
+
+    determinism = next(kind for kind in PROPERTIES if kind.name == "determinism")
+    row = suite.held(determinism, planted("relu", raced), 3)
+    assert row.why.count("schedule") == 1
+    assert row.why.endswith("; schedule: reverse")
+    assert row.case["schedule"] == "reverse"
+
+
+def failed(op, version, name, why, **case):
+    return suite.Row(op, version, name, 1, None, "failed", why, case)
+
+
+def test_what_fails_for_one_reason_is_told_once():
+    versions = [f"emulator.{name}" for name in "abcde"]
+    rows = [
+        failed("relu", version, name, f"k: race: k.cu:3, found with {name} by {version}", reason="k: race: k.cu:3")
+        for version in versions
+        for name in ("bound", "memory")
+    ]
+    other = failed("relu", "emulator.a", "adjoint", "at [0]: 1 instead of 2", repeat="minitl verify relu")
+    assert report.failures([rows[0], other, *rows[1:]]) == [
+        "relu emulator.a: bound, memory; relu emulator.b: bound, memory; relu emulator.c: bound, memory; "
+        "and 2 more versions: k: race: k.cu:3, found with bound by emulator.a",
+        "relu emulator.a: adjoint: at [0]: 1 instead of 2\nrepeat: minitl verify relu",
+    ]
 
 
 def test_a_failure_of_what_was_planted_shows_the_planting():
