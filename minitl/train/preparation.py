@@ -68,7 +68,17 @@ def prepare(
     seconds = picture * made + epochs * step * (len(train) + len(data.val) / 3) + steps * update
     say(f"this will take about {messages.duration(seconds)}")
     fill(values, data, len(pairs), progress, say)
+    _require_all_classes(values, data)
     return lr
+
+
+def _require_all_classes(values: FrozenValues, data: Dataset) -> None:
+    """Raises DataError if no training picture of some class could be read when its turn came."""
+    labels = {item.label for item in data.train}
+    lost = labels - {item.label for item in data.train if item.name not in values.skipped}
+    if lost:
+        named = ", ".join(repr(data.classes[label]) for label in sorted(lost))
+        raise DataError(f"fit: no training picture of class {named} can be read any more; mend them or leave it out")
 
 
 def fill(values: FrozenValues, data: Dataset, done: int, progress: bool, say: Callable[[str], None]) -> None:

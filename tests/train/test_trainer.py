@@ -315,15 +315,20 @@ def test_an_interrupt_before_the_first_epoch_goes_through(monkeypatch):
         trainer.fit(2)
 
 
-@pytest.mark.parametrize("cache", [True, False])
-def test_a_picture_that_goes_missing_is_left_out_and_named(tmp_path, cache):
+def on_disk(root):
+    """Sixteen pictures as files, in two splits."""
     from PIL import Image
 
     for item in pictures(16).train + pictures(16).val:
-        folder = tmp_path / CLASSES[item.label]
+        folder = root / CLASSES[item.label]
         folder.mkdir(exist_ok=True)
         Image.fromarray(item.picture()).save(folder / f"{item.name}.png")
-    found = data.folder(tmp_path, val=0.4)
+    return data.folder(root, val=0.4)
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_a_picture_that_goes_missing_is_left_out_and_named(tmp_path, cache):
+    found = on_disk(tmp_path)
     (tmp_path / found.train[3].name).unlink()
     (tmp_path / found.val[0].name).write_bytes(b"")
     trainer = quiet(network(), found, cache=cache)
@@ -333,6 +338,17 @@ def test_a_picture_that_goes_missing_is_left_out_and_named(tmp_path, cache):
     result = trainer.evaluate()
     assert result["pictures"] == len(found.val) - 1
     assert [name for name, _ in result["skipped"]] == [found.val[0].name]
+
+
+def test_a_class_of_which_nothing_is_left_is_refused(tmp_path):
+    found = on_disk(tmp_path)
+    for item in found.train:
+        if item.label == 1:
+            (tmp_path / item.name).write_bytes(b"no picture any more")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(DataError, match=f"no training picture of class '{found.classes[1]}' can be read any more"):
+            quiet(network(), found).fit(1)
 
 
 def test_a_cache_that_does_not_fit_changes_nothing_but_the_time():
