@@ -8,8 +8,9 @@
 
 import importlib as _importlib
 
+from .explanation import why
 from .geometry import ConvGeometry, PadGeometry, PoolGeometry
-from .registry import KernelSpec, Version, spec, specs, using, version, why
+from .registry import KernelSpec, Version, spec, specs, using, version
 
 # In the order in which listings show them.
 OPS = (

@@ -11,7 +11,7 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -117,6 +117,13 @@ class ConvGeometry:
     padding_mode: str
     output: Pair
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.x_shape, self.w_shape, *self.settings[:-1]))  # numbers: the same in every process
+
     @classmethod
     def infer(
         cls,
@@ -181,32 +188,37 @@ class ConvGeometry:
             )
         return cls(n, c, (h, w), o, (r, s), stride, around, dilation, groups, padding_mode, (out[0], out[1]))
 
-    @property
+    @cached_property
     def x_shape(self) -> tuple[int, int, int, int]:
         return (self.batch, self.in_channels, *self.size)
 
-    @property
+    @cached_property
     def w_shape(self) -> tuple[int, int, int, int]:
         return (self.out_channels, self.in_channels // self.groups, *self.kernel)
 
-    @property
+    @cached_property
     def y_shape(self) -> tuple[int, int, int, int]:
         return (self.batch, self.out_channels, *self.output)
 
-    @property
+    @cached_property
     def depth(self) -> int:
         """Products summed into one output element."""
         return self.in_channels // self.groups * self.kernel[0] * self.kernel[1]
 
-    @property
+    @cached_property
     def settings(self) -> tuple[Any, ...]:
         """All that is not a size: what packed filters may depend on."""
         return self.stride, self.padding, self.dilation, self.groups, self.padding_mode
 
-    @property
+    @cached_property
     def flops(self) -> int:
         """Two per multiply-add; the same for the forward pass and either gradient."""
         return 2 * self.batch * self.out_channels * self.output[0] * self.output[1] * self.depth
+
+    @cached_property
+    def numbers(self) -> int:
+        """In x, w and y together."""
+        return sum(math.prod(shape) for shape in (self.x_shape, self.w_shape, self.y_shape))
 
 
 def _every_window_holds_a_pixel(size: int, before: int, count: int, kernel: int, stride: int, dilation: int) -> bool:
@@ -274,11 +286,11 @@ class PoolGeometry:
                 )
         return cls(n, c, (h, w), kernel, stride, around, dilation, bool(ceil_mode), (out[0], out[1]))
 
-    @property
+    @cached_property
     def x_shape(self) -> tuple[int, int, int, int]:
         return (self.batch, self.channels, *self.size)
 
-    @property
+    @cached_property
     def y_shape(self) -> tuple[int, int, int, int]:
         return (self.batch, self.channels, *self.output)
 
@@ -333,11 +345,11 @@ class PadGeometry:
         out = tuple(side + sum(pads) for side, pads in zip(size, around, strict=True))
         return cls(n, c, (size[0], size[1]), around, mode, (out[0], out[1]))
 
-    @property
+    @cached_property
     def x_shape(self) -> tuple[int, int, int, int]:
         return (self.batch, self.channels, *self.size)
 
-    @property
+    @cached_property
     def y_shape(self) -> tuple[int, int, int, int]:
         return (self.batch, self.channels, *self.output)
 

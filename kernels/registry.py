@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import numbers
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ import numpy as np
 
 from ..errors import ArgumentError, BackendUnavailable, MinitlError, ShapeError
 from . import backends, precision
-from .cpu import room
+from .cpu import room, threads
 
 FLOAT_DTYPES = (np.dtype("float32"), np.dtype("float64"))
 
@@ -32,11 +33,17 @@ HINTS = ("out", "where")
 LENT = ("packed", *HINTS)  # what a caller may have besides an op's arguments, and a version of one's own need not know
 
 _specs: dict[str, KernelSpec] = {}
+_edits = 0  # versions added and removed
 _forced: ContextVar[Mapping[str, str]] = ContextVar("forced_versions", default=MappingProxyType({}))
 
 
 def always(**arguments: Any) -> None:
     """The `serves` of a version that takes every valid call."""
+
+
+def never(*arguments: Any) -> bool:
+    """The `pools` of a version that writes its whole result."""
+    return False
 
 
 def no_workspace(**arguments: Any) -> int:
@@ -57,9 +64,9 @@ class Version:
     the argument `packed`, made once where the caller keeps a `packed` dictionary with the weights. packed: likewise,
     its bytes, which `workspace` leaves out. exact: whether it multiplies and adds the numbers themselves, so that small
     whole numbers come out exact and what is not finite reaches only what depends on it; False for transforms. bound:
-    this version's own error bound, where the op's is too narrow. heeds: the `HINTS` that it makes use of, and "pool"
-    where it gives the maxima of its result at once (conv2d). cases: the target of its own strategy of calls, where it
-    takes too few of the op's.
+    this version's own error bound, where the op's is too narrow. heeds: the `HINTS` that it makes use of. pools: given
+    a PoolGeometry, whether it can give the maxima of its result in these windows at once, without writing it; they come
+    as the argument `pool` (conv2d). cases: the target of its own strategy of calls, where it takes too few of the op's.
     """
 
     name: str
@@ -72,6 +79,7 @@ class Version:
     exact: bool = True
     bound: Callable[..., Any] | None = None
     heeds: tuple[str, ...] = ()
+    pools: Callable[..., bool] = never
     cases: str = ""
 
     @cached_property
@@ -160,14 +168,19 @@ class KernelSpec:
         if any(version.name == known.name for known in self.versions):
             raise ArgumentError(f"{self.name}: has a version {version.name!r} already; choose another name")
         others = self.versions
-        object.__setattr__(self, "versions", (version, *others) if first else (*others, version))
+        self._edit((version, *others) if first else (*others, version))
 
     def remove(self, name: str) -> None:
         """Takes a version out of the register; ArgumentError if there is none of that name."""
         kept = tuple(version for version in self.versions if version.name != name)
         if len(kept) == len(self.versions):
             raise ArgumentError(f"{self.name}: no version {name!r}; there are {', '.join(v.name for v in kept)}")
-        object.__setattr__(self, "versions", kept)
+        self._edit(kept)
+
+    def _edit(self, versions: tuple[Version, ...]) -> None:
+        global _edits
+        object.__setattr__(self, "versions", versions)
+        _edits += 1
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Checks the call, chooses a version by `using`, array home and geometry, and runs it."""
@@ -196,11 +209,11 @@ class KernelSpec:
         on_cpu = backend.home == "NumPy"
         with backend.session():
             if on_cpu and self.cost(**given).bytes >= room.LARGE:
-                room.check(self.name, given, self._memory(version, given))
+                room.check(self.name, given, self._memory(version, given, hints))
             try:
                 if version.pack is not None and forms is not None:
                     given["packed"] = self._form(version, forms, given)
-                heeded = {name: hints[name] for name in version.heeds if hints.get(name) is not None}
+                heeded = {name: hints[name] for name in (*version.heeds, "pool") if hints.get(name) is not None}
                 if "out" in heeded and on_cpu and _overlaps(out, given.values()):
                     del heeded["out"]  # it is written to once all has been read
                 answer = self.load(version.target)(**given, **heeded)
@@ -213,9 +226,14 @@ class KernelSpec:
                     raise
                 raise room.lacking(self.name, given, f"more memory than there is ({error})") from None
 
-    def _memory(self, version: Version, arguments: Mapping[str, Any]) -> int:
+    def _memory(self, version: Version, arguments: Mapping[str, Any], hints: Mapping[str, Any]) -> int:
         """The bytes that a call takes besides its arguments: its results, and what the version works with."""
-        return self.cost(**arguments).bytes - room.size(arguments) + version.workspace(**arguments)
+        results, out, pool = self.cost(**arguments).bytes - room.size(arguments), hints.get("out"), hints.get("pool")
+        if pool is not None:  # the maxima of the results are all that is written
+            results = results * math.prod(pool.y_shape) // max(math.prod(pool.x_shape), 1)
+        elif out is not None and "out" in version.heeds:
+            results -= out.nbytes
+        return results + version.workspace(**arguments)
 
     def _form(self, version: Version, forms: MutableMapping[Any, Any], arguments: Mapping[str, Any]) -> Any:
         """The packed weights for this version from `forms`, where they are kept until the weights change."""
@@ -229,11 +247,12 @@ class KernelSpec:
     def choose(self, arguments: Mapping[str, Any]) -> Version:
         """The version that serves these arguments; BackendUnavailable, with every reason, if none does."""
         forced = self.forced()
-        reasons, homes = [], backends.homes(arguments.values())
+        own = {name: value for name, value in arguments.items() if name not in LENT}
+        reasons, homes = [], backends.homes(own.values())
         for version in self.versions:
             if forced and forced not in (version.name, version.backend):
                 continue
-            reason = self.reason_against(version, arguments, homes)
+            reason = self._reason_against(version, own, homes)
             if reason is None:
                 return version
             reasons.append(f"{version.name}: {reason}")
@@ -251,19 +270,26 @@ class KernelSpec:
         everywhere = wanted.get("*")
         return everywhere if everywhere and any(everywhere == v.backend for v in self.versions) else None
 
-    def reason_against(
-        self, version: Version, arguments: Mapping[str, Any], homes: set[str] | None = None
-    ) -> str | None:
-        """Why this version cannot take these arguments, or None if it can. homes: the arrays', if they are known."""
+    def reason_against(self, version: Version, arguments: Mapping[str, Any]) -> str | None:
+        """Why this version cannot take these arguments, or None if it can."""
+        own = {name: value for name, value in arguments.items() if name not in LENT}
+        return self._reason_against(version, own, backends.homes(own.values()))
+
+    def _reason_against(self, version: Version, own: Mapping[str, Any], homes: set[str]) -> str | None:
+        """The same of the op's own arguments, whose arrays are at `homes`."""
         backend = backends.BACKENDS[version.backend]
         missing = backend.unavailable()
         if missing:
             return missing
-        strangers = (backends.homes(arguments.values()) if homes is None else homes) - {backend.home}
+        strangers = homes - {backend.home}
         if strangers:
             return f"takes {backend.home} arrays, not {', '.join(sorted(strangers))}"
-        lacks = precision.refusal(version.precision)
-        return lacks or version.serves(**{name: value for name, value in arguments.items() if name not in LENT})
+        return precision.refusal(version.precision) or version.serves(**own)
+
+
+def settled() -> tuple[Any, ...]:
+    """What the choice of a version depends on besides the looks of arguments: while it is equal, the choice stands."""
+    return _edits, _forced.get(), precision.current(), threads.fork_unsafe()
 
 
 @cache
@@ -348,50 +374,6 @@ def using(everywhere: str | Mapping[str, str] | None = None, **versions: str) ->
         yield
     finally:
         _forced.reset(token)
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """The answer of `why`: the version chosen and, for each other, the reason against it."""
-
-    op: str
-    chosen: str | None
-    reasons: Mapping[str, str]
-
-    def __str__(self) -> str:
-        lines = [f"{self.op}: {self.chosen or 'no version can serve'}"]
-        lines += [f"  not {name}: {reason}" for name, reason in self.reasons.items()]
-        return "\n".join(lines)
-
-    __repr__ = __str__
-
-
-def why(op: str, *, dtype: Any = "float32", **shapes: Any) -> Explanation:
-    """Which version of `op` would serve arrays of these shapes, and why each other would not.
-
-    why("conv2d", x_shape=(8, 3, 224, 224), w_shape=(64, 3, 3, 3), padding=1). Raises ShapeError for a call
-    that the op itself would refuse.
-    """
-    kernel = spec(op)
-    try:
-        arguments = kernel.example(np.dtype(dtype), **shapes)
-    except TypeError as error:
-        problem = str(error).rpartition("() ")[2]
-        raise ArgumentError(f"why({op!r}): {problem}; it takes {', '.join(kernel.keywords)}") from None
-    kernel.check(**arguments)
-    forced = kernel.forced()
-    chosen, reasons = None, {}
-    for version in kernel.versions:
-        reason = kernel.reason_against(version, arguments)
-        if reason is None and forced and forced not in (version.name, version.backend):
-            reason = f"{forced!r} is forced by using()"
-        if reason is None and chosen is not None:
-            reason = f"{chosen} comes first"
-        if reason is None:
-            chosen = version.name
-        else:
-            reasons[version.name] = reason
-    return Explanation(op, chosen, reasons)
 
 
 def dummy(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,12 @@ def is_array(x: Any) -> bool:
 
 def on_gpu(x: Any) -> bool:
     """Whether x is an array of CuPy's."""
-    return type(x).__module__.partition(".")[0] == "cupy" and hasattr(x, "dtype")
+    return _of_cupy(type(x)) and hasattr(x, "dtype")  # type: ignore[arg-type]  # types are hashable
+
+
+@cache
+def _of_cupy(kind: Any) -> bool:
+    return kind.__module__.partition(".")[0] == "cupy"
 
 
 def of(array: Any) -> str:

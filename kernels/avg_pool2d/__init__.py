@@ -11,6 +11,7 @@ Any strides; versions named channels_last work so and return channels-last views
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Mapping
 from typing import Any
@@ -60,9 +61,9 @@ def _check_grad_input(
 
 
 def _cost(geometry: PoolGeometry, **arguments: Any) -> Cost:
-    outputs = int(np.prod(geometry.y_shape))
+    outputs = math.prod(geometry.y_shape)
     itemsize = next(a.dtype.itemsize for a in arguments.values() if isinstance(a, Array))
-    moved = itemsize * (int(np.prod(geometry.x_shape)) + outputs)
+    moved = itemsize * (math.prod(geometry.x_shape) + outputs)
     return Cost(outputs * (geometry.kernel[0] * geometry.kernel[1] + 1), moved)
 
 

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -22,28 +24,35 @@ from . import cuda
 Array = np.ndarray
 
 
-def room(shapes: Sequence[tuple[int, ...]], dtype: np.dtype) -> tuple[Array, list[Array]] | tuple[None, list[None]]:
-    """An array for images (N, C, H, W) of these shapes joined along the channels, and its part for each, unfilled.
+class Joined:
+    """Arrays for images (N, C, H, W) of these shapes joined along the channels, each with a part for every one.
 
-    What computes them writes there, and nothing is left to join. Channels-last in memory. No array, where a version of
-    one's own serves, or one that was asked for. Raises ShapeError for shapes that do not agree, HostMemoryError.
+    What computes them writes there, and nothing is left to join. Channels-last in memory. `serves`: whether there may
+    be any; not where a version of one's own serves, or one that was asked for. Raises ShapeError for shapes that do not
+    agree.
     """
-    xs = tuple(dummy(shape, dtype) for shape in shapes)
-    _check_forward(xs, 1)
-    if forward.forced() not in (None, "cpu") or forward.versions[0].backend != "cpu":
-        return None, [None] * len(xs)
-    channels = [shape[1] for shape in shapes]
-    batch, _, height, width = shapes[0]
-    size = dtype.itemsize * batch * height * width * sum(channels)
-    try:
-        if size >= memory_left.LARGE:
-            memory_left.check("concat", {"xs": xs}, size)
-        y = empty((batch, height, width, sum(channels)), dtype).transpose(0, 3, 1, 2)
-    except MemoryError as error:
-        if isinstance(error, MinitlError):
-            raise
-        raise memory_left.lacking("concat", {"xs": xs}, f"more memory than there is ({error})") from None
-    return y, np.split(y, np.cumsum(channels)[:-1], axis=1)
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]], dtype: np.dtype) -> None:
+        self._xs = tuple(dummy(shape, dtype) for shape in shapes)
+        _check_forward(self._xs, 1)
+        self.serves = forward.forced() in (None, "cpu") and forward.versions[0].backend == "cpu"
+        ends = list(accumulate(shape[1] for shape in shapes))
+        self._parts = [(slice(None), slice(*span)) for span in pairwise([0, *ends])]
+        batch, _, height, width = shapes[0]
+        self._shape, self._dtype = (batch, height, width, ends[-1]), dtype
+        self._size = dtype.itemsize * math.prod(self._shape)
+
+    def new(self) -> tuple[Array, list[Array]]:
+        """An array and its parts, unfilled. Raises HostMemoryError."""
+        try:
+            if self._size >= memory_left.LARGE:
+                memory_left.check("concat", {"xs": self._xs}, self._size)
+            y = empty(self._shape, self._dtype).transpose(0, 3, 1, 2)
+        except MemoryError as error:
+            if isinstance(error, MinitlError):
+                raise
+            raise memory_left.lacking("concat", {"xs": self._xs}, f"more memory than there is ({error})") from None
+        return y, [y[part] for part in self._parts]
 
 
 def _check_axis(op: str, axis: int, ndim: int) -> None:

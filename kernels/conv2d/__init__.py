@@ -6,9 +6,9 @@
 `grad_weight(grad, x, geometry)`, `grad_bias(grad)`; x is (N, C, H, W), w (O, C / groups, R, S), b (O,) or None,
 grad (N, O, P, Q), with any strides. `relu` sets negative results to 0 while they are in cache. `packed`: a dictionary
 that the owner of w keeps and empties when w changes; versions keep there what they make of w. `out`: an array
-(N, O, P, Q) to write to and return, such as some of a larger one's channels. `pooled(pool, x, w, b, geometry, ...)` is
-the max-pooling of what `forward` gives. Results are channels-last in memory where
-the version prefers it.
+(N, O, P, Q) to write to and return, such as some of a larger one's channels. `Ready(x, w, b, geometry, relu, pool)` is
+a forward pass, pooled if asked, whose checks are made once. Results are channels-last in memory where the version
+prefers it.
 
 Reading order: oracle.py (the definition as loops), reference.py (im2col and one matrix product), cpu/;
 cuda_numba.py (what one GPU thread does), cuda/.
@@ -26,7 +26,7 @@ import numpy as np
 from ...errors import ShapeError
 from ..geometry import ConvGeometry, PoolGeometry
 from ..max_pool2d import forward as max_pool2d
-from ..registry import Cost, KernelSpec, Version, always, check_floats, check_shape, dummy
+from ..registry import Cost, KernelSpec, Version, always, check_floats, check_shape, dummy, never
 from ..verify import bounds
 from .cuda import gradient_tiles, products, tiles
 
@@ -76,9 +76,8 @@ def _check_grad_bias(grad: Array) -> None:
 
 
 def _cost(geometry: ConvGeometry, relu: bool = False, packed: Any = None, **arrays: Array | None) -> Cost:
-    shapes = (geometry.x_shape, geometry.w_shape, geometry.y_shape)
     itemsize = next(a.dtype.itemsize for a in arrays.values() if a is not None)
-    return Cost(geometry.flops, itemsize * sum(int(np.prod(shape)) for shape in shapes))
+    return Cost(geometry.flops, itemsize * geometry.numbers)
 
 
 def _dummies(
@@ -155,6 +154,17 @@ def _winograd_weights_workspace(geometry: ConvGeometry, **arrays: Any) -> int:
     return winograd_weights.workspace(geometry, _itemsize(arrays))
 
 
+def _halves(pool: PoolGeometry) -> bool:
+    """Whether its windows are those 2 x 2 pixels that Winograd's tiles of outputs are made of."""
+    plain = pool.kernel == pool.stride == (2, 2) and pool.dilation == (1, 1) and pool.padding == ((0, 0), (0, 0))
+    return plain and pool.output == (pool.size[0] // 2, pool.size[1] // 2)
+
+
+def _any_window(pool: PoolGeometry) -> bool:
+    """The `pools` of a version that pools in any windows."""
+    return True
+
+
 def _depthwise_serves(geometry: ConvGeometry, **_: Any) -> str | None:
     g = geometry
     if g.groups > 1 and g.groups == g.in_channels == g.out_channels:
@@ -182,7 +192,8 @@ def _direct(module: str, task: str, serves: Callable[..., str | None] = always, 
         _of_module(module, "workspace"),
         pack=f"cpu.{module}:{'pack' if task == 'forward' else 'pack_grad_input'}",
         packed=_of_module(module, "packed_bytes"),
-        heeds=("out", "pool") if (module, task) == ("direct", "forward") else (),
+        heeds=("out",) if (module, task) == ("direct", "forward") else (),
+        pools=_any_window if (module, task) == ("direct", "forward") else never,
         cases=cases,
     )
 
@@ -213,7 +224,8 @@ forward = KernelSpec(
                 packed=_winograd_filters,
                 exact=False,
                 bound=bounds.winograd.forward,
-                heeds=("out", "pool"),
+                heeds=("out",),
+                pools=_halves,
                 cases=f"cases:forward_{taps}x{taps}",
             )
             for side, taps in ((4, 3), (2, 5))
@@ -251,23 +263,30 @@ forward = KernelSpec(
 )
 
 
-def pooled(
-    pool: PoolGeometry,
-    x: Array,
-    w: Array,
-    b: Array | None,
-    geometry: ConvGeometry,
-    relu: bool = False,
-    packed: Any = None,
-) -> Array:
-    """The largest of each window of forward's result, bit for bit; in one pass where both versions are made for it."""
-    _check_forward(x, w, b, geometry, relu, packed)
-    call = {"x": x, "w": w, "b": b, "geometry": geometry, "relu": relu, "packed": packed}
-    version = forward.choose(call)
-    itself = pool.x_shape == geometry.y_shape and "pool" in version.heeds
-    if itself and max_pool2d.choose({"x": dummy(geometry.y_shape, x.dtype), "geometry": pool}).name == POOL:
-        return forward.run(version, call, {"pool": pool})
-    return max_pool2d(forward(**call), pool, where=False)[0]
+class Ready:
+    """A convolution that is checked, and its version chosen: for arrays of the looks of those it was made with.
+
+    pool: gives the largest of each window of the result instead, bit for bit; in one pass where both versions are made
+    for it. The choice stands while `registry.settled()` is the same.
+    """
+
+    def __init__(
+        self, x: Array, w: Array, b: Array | None, geometry: ConvGeometry, relu: bool, pool: PoolGeometry | None = None
+    ) -> None:
+        self._settings, self._pool = {"geometry": geometry, "relu": relu}, pool
+        call = {"x": x, "w": w, "b": b, **self._settings}
+        _check_forward(**call)
+        self._version = forward.choose(call)
+        # Whether what is pooled is never written: the versions that serve both ops are made for it.
+        self.at_once = pool is not None and self._version.pools(pool)
+        if self.at_once:
+            pooling = max_pool2d.choose({"x": dummy(geometry.y_shape, x.dtype), "geometry": pool})
+            self.at_once = pooling.name == POOL
+
+    def __call__(self, x: Array, w: Array, b: Array | None, packed: Any = None, out: Array | None = None) -> Array:
+        call = {"x": x, "w": w, "b": b, **self._settings, "packed": packed}
+        y = forward.run(self._version, call, {"out": out, "pool": self._pool if self.at_once else None})
+        return y if self._pool is None or self.at_once else max_pool2d(y, self._pool, where=False)[0]
 
 
 grad_input = KernelSpec(

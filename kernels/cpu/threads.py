@@ -14,7 +14,7 @@ import warnings
 from functools import cache
 from typing import Any
 
-from ...errors import ArgumentError
+from ...errors import ArgumentError, BackendUnavailable
 from .cores import allowed, granted
 
 VARIABLE = "MINITL_NUM_THREADS"
@@ -160,6 +160,10 @@ def _start_threads() -> None:
         os.environ.update(policy)
     try:
         numba.get_num_threads()  # launches them
+    except ValueError as error:
+        raise BackendUnavailable(
+            f"Numba cannot start its threads: {error}; mend NUMBA_NUM_THREADS and NUMBA_THREADING_LAYER, or unset them"
+        ) from None
     finally:
         for name in () if given else policy:
             del os.environ[name]

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -32,6 +33,12 @@ else:
     BYTES, WIDEST = 16, 2
 ROWS = 6
 MOST_ROWS = 12  # of any tile: as many pointers as there are registers for
+
+
+def lanes(dtype: Any) -> int:
+    """Numbers in a register."""
+    return BYTES // np.dtype(dtype).itemsize
+
 
 _index = ir.IntType(64)
 _i = types.int64

@@ -12,6 +12,7 @@ Any strides; versions named channels_last work so and return channels-last views
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,9 +59,9 @@ def _check_grad_input(grad: Array, indices: Array, geometry: PoolGeometry) -> No
 
 
 def _cost(geometry: PoolGeometry, **arrays: Array) -> Cost:
-    outputs = int(np.prod(geometry.y_shape))
+    outputs = math.prod(geometry.y_shape)
     floats = next(a.dtype.itemsize for a in arrays.values() if a.dtype.kind == "f")
-    moved = floats * (int(np.prod(geometry.x_shape)) + outputs) + INDEX.itemsize * outputs
+    moved = floats * (math.prod(geometry.x_shape) + outputs) + INDEX.itemsize * outputs
     return Cost(outputs * geometry.kernel[0] * geometry.kernel[1], moved)
 
 

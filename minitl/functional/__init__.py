@@ -5,7 +5,7 @@ from . import operators as _operators  # noqa: F401  (gives Tensor its operators
 from .activation import gelu, leaky_relu, log_softmax, logsumexp, relu, sigmoid, softmax, tanh
 from .apply import apply, asarray
 from .arithmetic import add, divide, exp, log, matmul, multiply, negate, power, subtract
-from .convolution import conv2d, conv2d_concat, conv2d_max_pool, conv2d_relu
+from .convolution import Convolutions, conv2d, conv2d_max_pool, conv2d_relu
 from .dense import linear
 from .dropout import dropout
 from .loss import binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, hinge_loss
@@ -14,9 +14,10 @@ from .padding import pad
 from .pooling import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
 from .reduction import max, mean, sum
 from .shape import concat, flatten, index, reshape, transpose
-from .workspace import packed, threads, workspace
+from .workspace import packed, pooled_at_once, threads, workspace
 
 __all__ = [
+    "Convolutions",
     "Parameter",
     "Tensor",
     "adaptive_avg_pool2d",
@@ -30,7 +31,6 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "concat",
     "conv2d",
-    "conv2d_concat",
     "conv2d_max_pool",
     "conv2d_relu",
     "cross_entropy",
@@ -56,6 +56,7 @@ __all__ = [
     "negate",
     "packed",
     "pad",
+    "pooled_at_once",
     "power",
     "relu",
     "reshape",

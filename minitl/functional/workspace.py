@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,13 @@ def packed(op: str, dtype: Any, **shapes: Any) -> int:
     kernel = kernels.spec(op)
     arguments = kernel.example(np.dtype(dtype), **shapes)
     return kernel.choose(arguments).packed(**arguments)
+
+
+def pooled_at_once(dtype: Any, window: Mapping[str, Any], **shapes: Any) -> bool:
+    """Whether a convolution that max-pooling in these windows follows need not be written, without gradients."""
+    call = kernels.spec("conv2d").example(np.dtype(dtype), **shapes)
+    pool = kernels.PoolGeometry.infer(call["geometry"].y_shape, **window)
+    return kernels.conv2d.Ready(call["x"], call["w"], call["b"], call["geometry"], False, pool).at_once
 
 
 def threads() -> int:

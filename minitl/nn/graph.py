@@ -43,6 +43,30 @@ class Node:
         return f"layer {self.name!r}"
 
     @property
+    def parts(self) -> tuple[Node, ...]:
+        """The nodes whose arrays it uses: itself; of a `fusion.Fused`, its convolutions."""
+        return (self,)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The nodes whose values its layer takes: its inputs; of a `fusion.Fused`, its convolutions."""
+        return self.inputs
+
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        """What is kept for its gradient; see `Layer`."""
+        return self.layer.keeps
+
+    def beside(self, batch: int, dtype: Any, shapes: Mapping[str, Shape], gradient: bool) -> tuple[str, ...]:
+        """Those of them whose values are written only to be read while it runs; `gradient`: one is wanted of it."""
+        return ()
+
+    @property
+    def passing(self) -> tuple[str, ...]:
+        """The nodes of whose values' size its gradient makes arrays on the way, besides its result."""
+        return (self.name,) * self.layer.temporaries
+
+    @property
     def stream(self) -> int:
         """A number of the node's own, so that two dropouts never draw the same mask."""
         return zlib.crc32(self.name.encode())

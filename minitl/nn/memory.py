@@ -1,7 +1,8 @@
 """How much memory a network takes at its fullest moment, worked out from its graph alone.
 
-The walk is that of `Network.run` and `autograd.backward`: which values live, which are kept for gradients, what is
-handed down. Two things are guessed: what the allocator keeps of what was freed, and what a user's own layer keeps.
+The walk is that of `Network.run`, on a CPU, and `autograd.backward`: which values live, which are kept for gradients,
+what is handed down. Two things are guessed: what the allocator keeps of what was freed, and what a user's own layer
+keeps.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from .fusion import steps
 from .graph import INPUT, Graph, Node
-from .layers import Conv2d, Dropout, Shape
+from .layers import Dropout, Shape
 
 SLACK = 1.05  # of what comes and goes: the allocator cannot use every gap again
 SHARED = ("add", "concat", "flatten")  # the gradients of these are their output's, or parts of it
@@ -41,34 +42,48 @@ def predicted(
     """
     own = {node.name: {role: prod(s) for role, s in node.layer.array_shapes().items()} for node in graph}
     arrays = sum(sum(roles.values()) for roles in own.values())
-    running, _ = _Walk(graph, shapes, frozen, batch, inference=True).forward(kept=False)
-    step = _Walk(graph, shapes, frozen, batch).step()
+    running, _ = _Walk(graph, shapes, frozen, batch, dtype, inference=True).forward(kept=False)
+    training = _Walk(graph, shapes, frozen, batch, dtype)
+    step = training.step()
+    backwards = {part.name for node in training.nodes if training.needs[node.name] for part in (node, *node.parts)}
     size, given = dtype.itemsize, batch * prod(shapes[INPUT])  # the caller's array, of which a Tensor is a copy
 
     def total(numbers: int, gradients: bool) -> int:
-        own, lent = size * arrays, _workspace(graph, shapes, frozen, batch, dtype, gradients)
+        own = size * arrays
+        lent = _workspace(graph, shapes, frozen, batch, dtype, backwards if gradients else None)
         return own + round(SLACK * (size * (given + numbers) + lent))
 
     return Memory(size * arrays, total(running, False), total(step, True))
 
 
 def _workspace(
-    graph: Graph, shapes: Mapping[str, Shape], frozen: Mapping[str, bool], batch: int, dtype: np.dtype, gradients: bool
+    graph: Graph,
+    shapes: Mapping[str, Shape],
+    frozen: Mapping[str, bool],
+    batch: int,
+    dtype: np.dtype,
+    backwards: set[str] | None,
 ) -> int:
     """The most bytes that the kernels of one node take: once used, they stay with the process. And all packed weights.
 
-    Those of a weight that is trained are made anew in every step and not kept.
+    backwards: the nodes that run backwards too, in training; the packed form of a weight that is trained is then made
+    anew in every step and not kept.
     """
     most, kept = 0, 0
     for node in graph:
         inputs = [shapes[name] for name in node.inputs]
         packed, lent = node.layer.packed(batch, dtype, *inputs), 0
-        if gradients and not frozen.get(f"{node.name}.weight", True):
+        if backwards is not None and not frozen.get(f"{node.name}.weight", True):
             lent = packed
         kept += packed - lent
-        for backward in {False, gradients}:
+        for backward in {False, node.name in (backwards or ())}:
             most = max(most, lent + node.layer.workspace(batch, dtype, *inputs, gradients=backward))
     return most + kept
+
+
+def _trained(node: Node, frozen: Mapping[str, bool]) -> int:
+    """Numbers of a node's parameters that are not frozen."""
+    return sum(prod(s) for role, s in node.layer.parameter_shapes().items() if not frozen[f"{node.name}.{role}"])
 
 
 class _Walk:
@@ -80,17 +95,15 @@ class _Walk:
         shapes: Mapping[str, Shape],
         frozen: Mapping[str, bool],
         batch: int,
+        dtype: np.dtype,
         inference: bool = False,
     ) -> None:
-        self.nodes, _, self.last_use = steps(graph, INPUT, graph.output, inference)
+        self.nodes, self.last_use = steps(graph, INPUT, graph.output, inference)
         self.output = self.nodes[-1].name
         self.shapes = shapes
         self.numbers = {name: batch * prod(shape) for name, shape in shapes.items()}
-        self.batch = batch
-        self.trained = {
-            node.name: sum(prod(s) for r, s in node.layer.parameter_shapes().items() if not frozen[f"{node.name}.{r}"])
-            for node in graph
-        }
+        self.batch, self.dtype = batch, dtype
+        self.trained = {node.name: sum(_trained(part, frozen) for part in node.parts) for node in self.nodes}
         self.made_by = {INPUT: INPUT}  # node -> whose array its value is
         self.needs = {INPUT: False}  # node -> whether a gradient is wanted of its value
         self.kept: dict[str, list[str]] = {}  # node -> arrays that it keeps for its gradient
@@ -105,8 +118,12 @@ class _Walk:
             handed_on = isinstance(layer, Dropout) and not kept
             self.made_by[node.name] = inputs[0] if handed_on else node.name
             self.needs[node.name] = kept and (self.trained[node.name] > 0 or any(self.needs[n] for n in node.inputs))
-            scratch = self.batch * layer.scratch(*(self.shapes[name] for name in node.inputs))
+            scratch = self.batch * layer.scratch(*(self.shapes[name] for name in node.reads))
             made = 0 if handed_on else self.numbers[node.name]
+            if not self.needs[node.name]:
+                scratch *= "scratch" not in node.keeps
+            beside = node.beside(self.batch, self.dtype, self.shapes, self.needs[node.name])
+            made += sum(self.numbers[name] for name in beside)
             held = self._held({self.made_by[name] for name in live} | set(inputs))
             fullest = max(fullest, held + made + scratch)
             if self.needs[node.name]:
@@ -116,7 +133,7 @@ class _Walk:
         return fullest, self._held({self.made_by[name] for name in live})
 
     def _keep(self, node: Node, inputs: list[str], scratch: int) -> None:
-        keeps = node.layer.keeps
+        keeps = node.keeps
         wanted = "inputs" in keeps or ("inputs if trained" in keeps and self.trained[node.name])
         self.kept[node.name] = (inputs if wanted else []) + ([node.name] if "output" in keeps else [])
         self.own[node.name] = scratch if "scratch" in keeps else 0
@@ -139,9 +156,7 @@ class _Walk:
             wanted = [name for name in node.inputs if self.needs[name]]
             handed_on = node.op in SHARED
             made = 0 if handed_on else sum(self.numbers[name] for name in wanted)
-            if isinstance(node.layer, Conv2d) and "output" in node.layer.keeps:
-                made += self.numbers[node.name]  # the gradient of what was rectified
-            made += node.layer.temporaries * self.numbers[node.name]
+            made += sum(self.numbers[name] for name in node.passing)
             gradients += self.trained[node.name]
             alive = sum(self.numbers[name] for name in {grad, *pending.values()})
             now = self._held(outside) + alive + made + gradients

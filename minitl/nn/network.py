@@ -17,7 +17,7 @@ from ..images import Preprocessing
 from ..tensor import DEFAULT_DTYPE, Buffer, Parameter, Tensor, tensor
 from ..weights import names, schema
 from . import inference, init
-from .fusion import Drawn, steps
+from .fusion import Fused, steps
 from .graph import INPUT, Graph, Node, chain, plain_shape
 from .layers import INFERENCE, Layer, Mode, Shape
 from .loading import LoadReport, check_layers, load_parameters
@@ -124,8 +124,8 @@ class Network:
         upto = self.graph.output if upto is None else self.layer_name(upto)
         if after == upto:
             return _own(x, lent)
-        drawn = self.device == "cpu" and not is_grad_enabled()
-        nodes, given_by, last_use = steps(self.graph, after, upto, drawn)
+        inference = self.device == "cpu" and not is_grad_enabled()
+        nodes, last_use = steps(self.graph, after, upto, inference)
         if after == INPUT:
             self._check_input(x)
         values = {after: x}
@@ -136,19 +136,19 @@ class Network:
                 if last_use[name] == i:
                     del values[name]
             try:
-                values[node.name] = self._run_node(node, inputs, mode)
+                values[node.name] = self._run_node(node, inputs, mode, inference)
             except (ShapeError, HostMemoryError) as error:
                 raise type(error)(f"{node.label}: {error}") from None
-        return _own(values[given_by.get(upto, upto)], lent)
+        return _own(values[upto], lent)
 
     def _lent(self, x: Any) -> np.ndarray | None:
         """x, if it is an array that need not be copied: nothing is kept of it for gradients."""
         plain = type(x) is np.ndarray and self.device == "cpu" and not is_grad_enabled()
         return x if plain and x.dtype == self.dtype else None
 
-    def _run_node(self, node: Node, inputs: list[Tensor], mode: Mode) -> Tensor:
-        if isinstance(node, Drawn):
-            return node.forward(inputs, self._arrays)
+    def _run_node(self, node: Node, inputs: list[Tensor], mode: Mode, inference: bool) -> Tensor:
+        if isinstance(node, Fused):
+            return node.forward(inputs, self._arrays, inference)
         arrays: dict[str, Tensor] = {role: self._arrays[name] for role, name in node.arrays}
         return node.layer.forward(*inputs, parameters=arrays, mode=mode, stream=node.stream)
 

@@ -1,4 +1,4 @@
-"""Processes that are forked after kernels have run."""
+"""Processes in which some backend cannot run: it says so, and another one computes."""
 
 import os
 import subprocess
@@ -31,3 +31,22 @@ def test_a_forked_child_computes_too_and_says_with_what(layer):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("conv2d: ")
     assert "forked" in done.stdout or "conv2d: cpu." in done.stdout
+
+
+WITHOUT_COMPILER = """
+import numpy as np
+import minitl as tl
+from minitl import kernels
+net = tl.models.build("lenet5")
+net(np.ones((2, *net.input_shape), np.float32)).sum().backward()
+assert all(np.isfinite(p.grad).all() for p in net.parameters())
+print(kernels.why("relu", x_shape=(3, 4)))
+"""
+
+
+def test_where_numba_may_not_compile_numpy_computes():
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-c", WITHOUT_COMPILER], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("relu: reference.")
+    assert "NUMBA_DISABLE_JIT" in done.stdout or "numba is not installed" in done.stdout

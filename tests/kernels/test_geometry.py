@@ -1,5 +1,10 @@
 """Window geometry: the closed forms against counting."""
 
+import os
+import pickle
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -127,3 +132,15 @@ def test_what_is_kept_of_a_geometry_tells_types_apart():
         assert caught.value.__context__ is None
     for form in ([1, 1], np.array([1, 1]), (1, 1)):
         assert ConvGeometry.infer(*shapes, stride=form) == ConvGeometry.infer(*shapes)
+
+
+def test_a_geometry_is_the_same_key_in_another_process():
+    """Text has another hash in every process; a pickled geometry must not bring an old one with it."""
+    g = ConvGeometry.infer((1, 2, 5, 5), (3, 2, 3, 3), padding=1)
+    code = "import pickle, sys; print(hash(pickle.load(sys.stdin.buffer)))"
+    here = hash(g)
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(g), env=environment, capture_output=True)
+    assert done.stdout.split() == [str(here).encode()], done.stderr.decode()
+    fresh = ConvGeometry.infer([1, 2, 5, 5], [3, 2, 3, 3], padding=1)
+    assert hash(fresh) == here

@@ -1,34 +1,77 @@
 """Nodes that one kernel computes together: the same bits as one after the other."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from minitl import functional as F
-from minitl import nn, no_grad
+from minitl import nn, no_grad, tensor
 from minitl.errors import ShapeError
 from minitl.kernels import spec, using, version
+from minitl.nn.layers import INFERENCE
+
+FUSED = {
+    "rectified": [nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.ReLU()],
+    "pooled": [nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(2), nn.Conv2d(4, 5, 2, padding=2), nn.MaxPool2d(2, 1)],
+    "both": [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True), nn.Conv2d(4, 5, 1), nn.ReLU()],
+    "windows that overlap": [nn.Conv2d(3, 16, 3), nn.ReLU(), nn.MaxPool2d(3, 1, padding=1), nn.MaxPool2d(2)],
+    "rectified last": [nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.ReLU(), nn.ReLU()],
+}
 
 
-def test_a_fused_relu_changes_no_bit_of_any_node_or_gradient():
-    net = nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(5 * 36, 2),
-        input_shape=(3, 8, 8),
-    )  # fmt: skip
-    x = np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32)
-    net(x).sum().backward()
+@pytest.mark.parametrize("layers", FUSED.values(), ids=FUSED)
+@pytest.mark.parametrize("frozen", [(), ("conv1",)], ids=["trained", "frozen"])
+def test_fusion_changes_no_bit_of_any_node_or_gradient(layers, frozen):
+    shape = nn.Sequential(*layers).graph.shapes((3, 8, 8))
+    net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(int(np.prod(list(shape.values())[-1])), 2), seed=1)
+    net.freeze(*frozen) if frozen else None
+    data = np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32)
+    together, apart = tensor(data, requires_grad=True), tensor(data, requires_grad=True)
+    net(together).sum().backward()
     fused = [p.grad for p in net.parameters()]
-    values = [net.run(x, upto=node.name) for node in net.graph]
-    value, apart = x, []
+    values = [net.run(together, upto=node.name) for node in net.graph]
+    value, alone = apart, []
     for node in net.graph:  # one node at a time: nothing to fuse
         value = net.run(value, after=node.inputs[0], upto=node.name)
-        apart.append(value)
+        alone.append(value)
     for p in net.parameters():
         p.grad = None
-    apart[-1].sum().backward()
-    for one, other in zip(values, apart, strict=True):
+    value.sum().backward()
+    assert np.array_equal(together.grad, apart.grad)
+    assert together.grad.any()
+    for one, other in zip(values, alone, strict=True):
         assert np.array_equal(one.data, other.data)
     for one, p in zip(fused, net.parameters(), strict=True):
-        assert np.array_equal(one, p.grad)
+        assert np.array_equal(one, p.grad) if not p.frozen else one is p.grad is None
+
+
+def test_gradients_of_a_value_with_many_readers_are_added_in_the_same_order():
+    """Three sums of floats have other bits in another order."""
+    nodes = [nn.Node("base", nn.Conv2d(3, 4, 3), ("input",))]
+    nodes += [nn.Node(name, nn.Conv2d(4, 4, 3, padding=1), ("base",)) for name in "abc"]
+    nodes += [
+        nn.Node("relu", nn.ReLU(), ("a",)),
+        nn.Node("sum", nn.Add(), ("b", "c")),
+        nn.Node("end", nn.Add(), ("sum", "relu")),
+    ]
+    net = nn.Network(nodes, seed=1)
+    x = [tensor(np.random.default_rng(0).standard_normal((2, 3, 20, 20)).astype(np.float32), True) for _ in range(2)]
+    net(x[0]).sum().backward()
+    values = {"input": x[1]}
+    for node in net.graph:  # one node at a time, as they stand
+        arrays = {role: net[name] for role, name in node.arrays}
+        inputs = [values[name] for name in node.inputs]
+        values[node.name] = node.layer.forward(*inputs, parameters=arrays, mode=INFERENCE, stream=0)
+    values["end"].sum().backward()
+    assert np.array_equal(x[0].grad, x[1].grad)
+
+
+def test_what_is_pooled_is_not_kept_for_the_gradients():
+    net = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), input_shape=(3, 64, 64))
+    x = np.ones((1, 3, 64, 64), np.float32)
+    kept = [array for array in net(x).node.context.saved if array is not None]
+    assert [array.shape for array in kept] == [(1, 3, 64, 64), (1, 64, 32, 32), (1, 64, 32, 32)]
 
 
 def siblings(*kinds, joined=("a", "b"), input_shape=(3, 9, 10)):
@@ -97,6 +140,73 @@ def test_a_concat_that_was_asked_for_joins_convolutions():
     finally:
         spec("concat").remove("reference.mine")
     assert calls == [1]
+
+
+def small():
+    """A node of each kind in which convolutions are computed."""
+    nodes = [
+        nn.Node("conv", nn.Conv2d(3, 16, 3, padding=1), ("input",)),
+        nn.Node("relu", nn.ReLU(), ("conv",)),
+        nn.Node("left", nn.Conv2d(16, 8, 1), ("relu",)),
+        nn.Node("right", nn.Conv2d(16, 8, 3, padding=1), ("relu",)),
+        nn.Node("join", nn.Concat(), ("left", "right")),
+        nn.Node("last", nn.Conv2d(16, 8, 3), ("join",)),
+        nn.Node("pool", nn.MaxPool2d(2), ("last",)),
+    ]
+    return nn.Network(nodes, seed=1)
+
+
+def recorded(net, x):
+    """The value as it is with gradients, which no plan is made for."""
+    return net(x).data
+
+
+def test_what_was_planned_once_follows_every_change():
+    net, x = small(), np.random.default_rng(0).standard_normal((2, 3, 12, 12)).astype(np.float32)
+    chosen = []
+
+    def mine(x, w, b, geometry, relu):
+        chosen.append(geometry)
+        return np.zeros(geometry.y_shape, x.dtype)
+
+    with no_grad():
+        first = net(x).data
+        assert np.array_equal(net(x).data, first)
+        with using(conv2d="reference.im2col"):
+            plain = net(x).data
+            assert np.allclose(plain, first, atol=1e-4)
+        version("conv2d", "reference.mine")(mine)
+        try:
+            with using(conv2d="reference.mine"):
+                assert not net(x).data.any()
+                assert len(chosen) == 4
+                with using(conv2d="reference.im2col"):
+                    assert np.array_equal(net(x).data, plain)
+            assert np.array_equal(net(x).data, first)
+        finally:
+            spec("conv2d").remove("reference.mine")
+        assert len(chosen) == 4
+        net["conv.weight"].assign(2 * net["conv.weight"].data)
+        changed = net(x).data
+    assert not np.array_equal(changed, first)
+    assert np.array_equal(changed, recorded(net, x))
+
+
+def test_every_size_and_dtype_has_a_plan_of_its_own():
+    """More sizes than are remembered, twice over; of two networks that share a graph."""
+    net = small()
+    twin = net.astype(np.float64)
+    assert twin.graph is net.graph
+    for _ in range(2):
+        for n, side in itertools.product((1, 3), range(4, 4 + F.Convolutions.MOST)):
+            x = np.random.default_rng(side).standard_normal((n, 3, side, side + 1)).astype(np.float32)
+            for each in (net, twin):
+                with no_grad():
+                    value = each(x).data
+                assert value.dtype == each.dtype
+                assert np.array_equal(value, recorded(each, x))
+    with no_grad(), pytest.raises(ShapeError, match="all float32 or all float64"):
+        twin(tensor(np.zeros((1, 3, 4, 5), np.float32)))
 
 
 def test_a_convolution_that_stands_twice_in_a_concat_is_not_written_in_place():

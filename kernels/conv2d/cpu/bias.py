@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 
 from ...cpu.compiled import compiled
-from .winograd import channels_last
+from .layout import channels_last
 
 PARTS = 32  # of the pixels: as many for any number of threads, so that results have the same bits
 

@@ -15,8 +15,8 @@ from ...cpu.compiled import compiled
 from ...cpu.memory import empty
 from ...cpu.windows import clear, fill_band
 from ...geometry import ConvGeometry
-from . import tiling
-from .direct import fold_edges, unpadded
+from . import layout, phases, tiling
+from .axes import forward_axes
 
 WIDE = (1, 1)  # a plan's panels, which do not matter here: one column
 
@@ -70,14 +70,14 @@ def _pixel(y, to, x, at, offsets, taps, filters, bias, relu, channels):
 
 
 def _run(x, filters, b, relu, y, y_steps, vertical, horizontal, replicate):
-    """y (N, ., ., C), filled at y_steps (image, row, pixel, first number)."""
+    """y, flat, filled at y_steps (image, row, pixel, first number)."""
     channels, workers = x.shape[1], get_num_threads()
-    numbers, steps = tiling.flat(x)
+    numbers, steps = layout.flat(x)
     plan = tiling.plan(x.shape, channels, steps, y_steps, vertical, horizontal, channels, y.itemsize, *WIDE, workers)
     bias = np.zeros(channels, y.dtype) if b is None else np.require(b, requirements="CAW")
     _convolved(
         numbers, plan.steps, plan.size, channels, plan.vertical, plan.horizontal, replicate, plan.inside, filters,
-        plan.offsets, bias, relu, y.reshape(y.size), plan.y_steps, plan.batch, plan.band, workers,
+        plan.offsets, bias, relu, y, plan.y_steps, plan.batch, plan.band, workers,
     )  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def forward(x, w, b, geometry: ConvGeometry, relu=False, packed=None):
     if g.batch:
         steps = (g.output[0] * g.output[1] * g.out_channels, g.output[1] * g.out_channels, g.out_channels, 0)
         filters = pack(w, g) if packed is None else packed
-        _run(x, filters, b, relu, y, steps, *tiling.forward_axes(g), g.padding_mode == "replicate")
+        _run(x, filters, b, relu, y.reshape(y.size), steps, *forward_axes(g), g.padding_mode == "replicate")
     return y.transpose(0, 3, 1, 2)
 
 
@@ -98,7 +98,7 @@ def pack(w, geometry: ConvGeometry, **_):
 
 def pack_grad_input(w, geometry: ConvGeometry, **_):
     """The filters of each phase (taps C,), for `grad_input`, by their first row and column."""
-    filters, (vertical, horizontal) = w[:, 0].transpose(1, 2, 0), tiling.all_phases(geometry)
+    filters, (vertical, horizontal) = w[:, 0].transpose(1, 2, 0), phases.all_phases(geometry)
     return {
         (v.first, h.first): np.require(filters[list(v.taps)][:, list(h.taps)], requirements="CAW").ravel()
         for v in vertical
@@ -107,20 +107,10 @@ def pack_grad_input(w, geometry: ConvGeometry, **_):
 
 
 def grad_input(grad, w, geometry: ConvGeometry, packed=None):
-    g = geometry
-    filters = pack_grad_input(w, g) if packed is None else packed
-    if g.padding_mode == "replicate":
-        return fold_edges(grad_input(grad, w, unpadded(g), filters), g)
-    vertical, horizontal = tiling.all_phases(g)
-    gx = empty((g.batch, *g.size, g.in_channels), grad.dtype)
-    if len(vertical) < g.stride[0] or len(horizontal) < g.stride[1]:
-        gx[...] = 0
-    for v in vertical:
-        for h in horizontal:
-            if g.batch and v.first < g.size[0] and h.first < g.size[1]:
-                steps, axes = tiling.phase_steps(g, v, h), tiling.phase_axes(g, v, h)
-                _run(grad, filters[v.first, h.first], None, False, gx, steps, *axes, False)
-    return gx.transpose(0, 3, 1, 2)
+    def convolved(grad, filters, gx, steps, axes):
+        _run(grad, filters, None, False, gx, steps, *axes, False)
+
+    return phases.grad_input(grad, geometry, pack_grad_input(w, geometry) if packed is None else packed, convolved)
 
 
 @compiled(parallel=True)
@@ -165,13 +155,13 @@ def grad_weight(grad, x, geometry: ConvGeometry):
     taps, channels, workers = g.kernel[0] * g.kernel[1], g.in_channels, get_num_threads()
     if not g.batch:
         return np.zeros(g.w_shape, x.dtype)
-    numbers, steps = tiling.flat(x)
+    numbers, steps = layout.flat(x)
     grads = np.require(grad.transpose(0, 2, 3, 1), requirements="CAW")
     plan = tiling.weight_plan(g, steps, x.itemsize, *WIDE, workers)
     parts = min(tiling.WEIGHT_TASKS, g.batch * -(-g.output[0] // plan.band))
     sums = np.empty((parts, taps * channels), x.dtype)
     _summed(
-        sums.reshape(sums.size), numbers, steps, g.size, channels, *tiling.forward_axes(g),
+        sums.reshape(sums.size), numbers, steps, g.size, channels, *forward_axes(g),
         g.padding_mode == "replicate", plan.inside, grads.reshape(grads.size), plan.elements, g.batch, plan.band, parts,
         workers,
     )  # fmt: skip

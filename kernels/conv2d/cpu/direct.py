@@ -20,11 +20,11 @@ from numba import get_num_threads, prange
 from ...cpu import threads
 from ...cpu.compiled import compiled
 from ...cpu.memory import empty
-from ...cpu.vectors import BYTES, MOST_ROWS, WIDEST, gathered, height
+from ...cpu.vectors import BYTES, MOST_ROWS, WIDEST, gathered, height, lanes
 from ...cpu.windows import clear, copy, fill_band, keep_largest
 from ...geometry import ConvGeometry
-from . import tiling
-from .tiling import Axis
+from . import layout, phases, tiling
+from .axes import NO_POOL
 
 _gathered4, _gathered3, _gathered2, _gathered1 = (gathered(vectors) for vectors in (4, 3, 2, 1))
 _HEIGHTS = (0, *(height(vectors) for vectors in (1, 2, 3, 4)))  # by the registers of a panel
@@ -195,11 +195,6 @@ def _pack(w, g: ConvGeometry, rows, columns, forward):
     return packed
 
 
-def lanes(dtype) -> int:
-    """Numbers in a register."""
-    return BYTES // np.dtype(dtype).itemsize
-
-
 def pack(w, geometry: ConvGeometry, **_):
     """The filters in panels, for `forward`."""
     return _pack(w, geometry, range(geometry.kernel[0]), range(geometry.kernel[1]), True)
@@ -207,31 +202,13 @@ def pack(w, geometry: ConvGeometry, **_):
 
 def pack_grad_input(w, geometry: ConvGeometry, **_):
     """The filters of every phase in panels, for `grad_input`, by their first row and column."""
-    vertical, horizontal = tiling.all_phases(geometry)
+    vertical, horizontal = phases.all_phases(geometry)
     return {(v.first, h.first): _pack(w, geometry, v.taps, h.taps, False) for v in vertical for h in horizontal}
 
 
-def _run(
-    x, filters, b, relu, y, y_steps, produced, vertical: Axis, horizontal: Axis, groups, replicate, pool=tiling.NO_POOL
-):
-    """y, flat, filled with `produced` channels at y_steps (image, row, pixel, first number)."""
-    numbers, steps = tiling.flat(x)
-    wide, workers = lanes(y.dtype), get_num_threads()
-    plan = tiling.plan(
-        x.shape,
-        produced,
-        steps,
-        y_steps,
-        vertical,
-        horizontal,
-        groups,
-        y.itemsize,
-        wide,
-        WIDEST,
-        workers,
-        pool[0],
-    )
-    bias = np.zeros(tiling.columns(plan.panels, wide), y.dtype)
+def _run(numbers, filters, b, relu, y, plan: tiling.Plan, groups, replicate, pool=NO_POOL):
+    """y, flat, filled by `plan` from the numbers of x, flat; with the maxima in the windows of `pool`, if any."""
+    bias = np.zeros(plan.columns, y.dtype)
     if b is not None:
         if groups == 1:
             bias[: b.size] = b
@@ -239,56 +216,36 @@ def _run(
             for _, first, _, columns, before in plan.panels:
                 bias[before : before + columns] = b[first : first + columns]
     _convolved(
-        numbers, plan.steps, plan.size, x.shape[1], plan.vertical, plan.horizontal, replicate, plan.inside, filters,
+        numbers, plan.steps, plan.size, plan.channels, plan.vertical, plan.horizontal, replicate, plan.inside, filters,
         plan.panels, plan.pieces, plan.offsets, plan.depth, bias, relu, y, plan.y_steps, *pool,
-        plan.batch, plan.band, plan.blocks, wide, WIDEST, workers,
+        plan.batch, plan.band, plan.blocks, lanes(y.dtype), WIDEST, plan.workers,
     )  # fmt: skip
 
 
 def forward(x, w, b, geometry: ConvGeometry, relu=False, packed=None, out=None, pool=None):
     g = geometry
-    y = tiling.target(g.y_shape if pool is None else pool.y_shape, x.dtype, out)
+    y = layout.target(g.y_shape if pool is None else pool.y_shape, x.dtype, out)
     if g.batch:
-        numbers, steps = tiling.flat_target(y)
+        numbers, steps = layout.flat(x)
+        to, y_steps = layout.flat_target(y)
+        plan, windows = tiling.forward_plan(
+            g, pool, steps, y_steps, y.itemsize, lanes(y.dtype), WIDEST, get_num_threads()
+        )
         filters = pack(w, g) if packed is None else packed
-        filled = x, filters, b, relu, numbers, (*steps, 0), g.out_channels
-        _run(*filled, *tiling.forward_axes(g), g.groups, g.padding_mode == "replicate", tiling.pool_axes(pool))
-    return tiling.returned(y, out)
+        _run(numbers, filters, b, relu, to, plan, g.groups, g.padding_mode == "replicate", windows)
+    return layout.returned(y, out)
 
 
 def grad_input(grad, w, geometry: ConvGeometry, packed=None):
     g = geometry
-    filters = pack_grad_input(w, g) if packed is None else packed
-    if g.padding_mode == "replicate":
-        return fold_edges(grad_input(grad, w, unpadded(g), filters), g)
-    vertical, horizontal = tiling.all_phases(g)
-    gx = empty((g.batch, *g.size, g.in_channels), grad.dtype)
-    if len(vertical) < g.stride[0] or len(horizontal) < g.stride[1]:
-        gx[...] = 0  # pixels that no window sees
-    for v in vertical:
-        for h in horizontal:
-            if g.batch and v.first < g.size[0] and h.first < g.size[1]:
-                steps, axes = tiling.phase_steps(g, v, h), tiling.phase_axes(g, v, h)
-                filled = filters[v.first, h.first], None, False, gx.reshape(gx.size), steps, g.in_channels
-                _run(grad, *filled, *axes, g.groups, False)
-    return gx.transpose(0, 3, 1, 2)
 
+    def convolved(grad, filters, gx, steps, axes):
+        wide, workers = lanes(gx.dtype), get_num_threads()
+        numbers, seen = layout.flat(grad)
+        plan = tiling.plan(grad.shape, g.in_channels, seen, steps, *axes, g.groups, gx.itemsize, wide, WIDEST, workers)
+        _run(numbers, filters, None, False, gx, plan, g.groups, False)
 
-def unpadded(g: ConvGeometry) -> ConvGeometry:
-    """The same convolution of an image that has its border already."""
-    (top, bottom), (left, right) = g.padding
-    shape = (g.batch, g.in_channels, top + g.size[0] + bottom, left + g.size[1] + right)
-    return ConvGeometry.infer(shape, g.w_shape, g.stride, 0, g.dilation, g.groups)
-
-
-def fold_edges(padded, g: ConvGeometry):
-    """The gradient of a padded image, with the border's added to the edge that it repeats."""
-    ((top, _), (left, _)), (height, width) = g.padding, g.size
-    padded[:, :, top] += padded[:, :, :top].sum(2)
-    padded[:, :, top + height - 1] += padded[:, :, top + height :].sum(2)
-    padded[..., left] += padded[..., :left].sum(3)
-    padded[..., left + width - 1] += padded[..., left + width :].sum(3)
-    return padded[:, :, top : top + height, left : left + width]
+    return phases.grad_input(grad, g, pack_grad_input(w, g) if packed is None else packed, convolved)
 
 
 def packed_bytes(geometry: ConvGeometry, itemsize: int, backwards: bool) -> int:

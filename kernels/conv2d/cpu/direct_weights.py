@@ -17,7 +17,8 @@ from ...cpu.memory import LINE, empty
 from ...cpu.vectors import BYTES, MOST_ROWS, WIDEST, gathered, height
 from ...cpu.windows import clear, copy, fill_band
 from ...geometry import ConvGeometry
-from . import tiling
+from . import layout, tiling
+from .axes import forward_axes
 
 _gathered4, _gathered3, _gathered2, _gathered1 = (gathered(vectors) for vectors in (4, 3, 2, 1))
 _HEIGHTS = (0, *(height(vectors) for vectors in (1, 2, 3, 4)))  # by the registers of a panel
@@ -158,13 +159,13 @@ def grad_weight(grad, x, geometry: ConvGeometry):
     if not g.batch:
         gw[...] = 0
         return gw
-    numbers, steps = tiling.flat(x)
+    numbers, steps = layout.flat(x)
     grads = np.require(grad.transpose(0, 2, 3, 1), requirements="CAW")
     wide, workers = BYTES // x.itemsize, get_num_threads()
     plan = tiling.weight_plan(g, steps, x.itemsize, wide, WIDEST, workers)
     sums = empty((plan.parts * tiling.columns(plan.panels, wide) * g.depth,), x.dtype)
     _summed(
-        sums, numbers, steps, g.size, g.in_channels, *tiling.forward_axes(g), g.padding_mode == "replicate",
+        sums, numbers, steps, g.size, g.in_channels, *forward_axes(g), g.padding_mode == "replicate",
         plan.inside, grads.reshape(grads.size), g.out_channels, plan.panels, plan.elements, plan.pieces, g.batch,
         plan.band, plan.parts, plan.blocks, plan.slices, wide, WIDEST, workers,
     )  # fmt: skip

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise, product
-from math import gcd
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from ...cpu.memory import empty
 from ...geometry import ConvGeometry, PoolGeometry
+from .axes import NO_POOL, Axis, forward_axes, pool_axes
+from .phases import all_phases, phase_axes, phase_steps
 
 PIECE = 160  # steps down the depth of a piece of a panel, about: 40 KB of float32 filters
 BAND_BYTES = 1 << 20  # of the inputs and outputs of a band: they stay in a core's second cache
@@ -32,94 +31,6 @@ WEIGHT_SUMS_BYTES = 1 << 19  # of what a task sums: it stays in the second cache
 WEIGHT_TASKS = 16  # into which even the smallest can be divided
 WEIGHT_PART = 1024  # pixels that are worth sums of their own
 WEIGHT_NUMBERS = 96  # of a window that are worth a task of their own
-
-
-class Axis(NamedTuple):
-    """count windows of `taps` pixels each, along one axis."""
-
-    count: int
-    stride: int
-    start: int
-    taps: int
-    step: int
-
-    @property
-    def span(self) -> int:
-        """Pixels from the first that a window sees to the last, both included."""
-        return (self.taps - 1) * self.step + 1
-
-    def fits(self, size: int) -> bool:
-        """Whether all windows lie inside."""
-        return self.start >= 0 and self.start + (self.count - 1) * self.stride + self.span <= size
-
-
-NO_POOL = (Axis(0, 1, 0, 1, 1), Axis(0, 1, 0, 1, 1))
-
-
-def pool_axes(pool: PoolGeometry | None) -> tuple[Axis, Axis]:
-    """The windows of a max-pooling, vertically and horizontally; of none, NO_POOL."""
-    if pool is None:
-        return NO_POOL
-    vertical, horizontal = (
-        Axis(pool.output[a], pool.stride[a], -pool.padding[a][0], pool.kernel[a], pool.dilation[a]) for a in (0, 1)
-    )
-    return vertical, horizontal
-
-
-def forward_axes(g: ConvGeometry) -> tuple[Axis, Axis]:
-    """The windows that the forward pass sees, vertically and horizontally."""
-    vertical, horizontal = (
-        Axis(g.output[a], g.stride[a], -g.padding[a][0], g.kernel[a], g.dilation[a]) for a in (0, 1)
-    )
-    return vertical, horizontal
-
-
-class Phase(NamedTuple):
-    """Input pixels first, first + stride, ... along one axis, the taps that reach them, and where from."""
-
-    first: int
-    taps: tuple[int, ...]
-    start: int
-    step: int
-
-    def axis(self, size: int, stride: int) -> Axis:
-        return Axis(-(-(size - self.first) // stride), 1, self.start, len(self.taps), self.step)
-
-
-def phases(kernel: int, stride: int, padding: int, dilation: int) -> list[Phase]:
-    """Of each residue class of input pixels modulo `stride` that any tap reaches, along one axis.
-
-    Tap r takes input pixel i to output pixel (i + padding - r * dilation) / stride where that is whole. The
-    taps that do are evenly spaced; they are listed from the last to the first, so that outputs ascend.
-    Dumoulin & Visin (2016), chapter 4, without their zeros.
-    """
-    apart = stride // gcd(stride, dilation)  # taps that share a residue
-    found = []
-    for first in range(stride):
-        taps = tuple(r for r in reversed(range(kernel)) if (first + padding - r * dilation) % stride == 0)
-        if taps:
-            found.append(
-                Phase(first, taps, (first + padding - taps[0] * dilation) // stride, apart * dilation // stride)
-            )
-    return found
-
-
-def all_phases(g: ConvGeometry) -> tuple[list[Phase], list[Phase]]:
-    """Of the input gradient, vertically and horizontally; a repeated edge is folded back once it is computed."""
-    padding = [0 if g.padding_mode == "replicate" else before for before, _ in g.padding]
-    vertical, horizontal = (phases(g.kernel[a], g.stride[a], padding[a], g.dilation[a]) for a in (0, 1))
-    return vertical, horizontal
-
-
-def phase_steps(g: ConvGeometry, v: Phase, h: Phase) -> tuple[int, int, int, int]:
-    """The input pixels of a phase: steps from image to image, row to row and pixel to pixel, and the first number."""
-    row, pixel = g.size[1] * g.in_channels, g.in_channels
-    return g.size[0] * row, g.stride[0] * row, g.stride[1] * pixel, v.first * row + h.first * pixel
-
-
-def phase_axes(g: ConvGeometry, v: Phase, h: Phase) -> tuple[Axis, Axis]:
-    """The windows of outputs that the input pixels of a phase see."""
-    return v.axis(g.size[0], g.stride[0]), h.axis(g.size[1], g.stride[1])
 
 
 def panels(groups: int, channels: int, columns: int, wide: int, most: int) -> np.ndarray:
@@ -160,45 +71,6 @@ def pieces(runs: int, length: int, most: int = PIECE) -> np.ndarray:
         cuts = [runs * part // parts for part in range(parts + 1)]
         found += [(first, stop - first, 0, length) for first, stop in pairwise(cuts)]
     return np.array(found, np.int64)
-
-
-def flat(x: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
-    """x (N, C, H, W) in one dimension, and its steps from one image, row, pixel and channel to the next.
-
-    No copy of what can be written to and lies channels-last, or in C order.
-    """
-    _, c, h, w = x.shape
-    last = x.transpose(0, 2, 3, 1)
-    if x.flags.c_contiguous and x.flags.writeable and not last.flags.c_contiguous:
-        return x.reshape(x.size), (c * h * w, w, 1, h * w)
-    return np.require(last, requirements="CAW").reshape(x.size), (c * h * w, w * c, c, 1)
-
-
-def target(shape: tuple[int, ...], dtype: np.dtype, out: np.ndarray | None) -> np.ndarray:
-    """Where results (N, O, P, Q) are written: (N, P, Q, O), each pixel's numbers side by side; `out` if that is so."""
-    n, o, p, q = shape
-    if out is not None:
-        last = out.transpose(0, 2, 3, 1)
-        if last.size and last.strides[3] == last.itemsize and all(s % last.itemsize == 0 <= s for s in last.strides):
-            return last
-    return empty((n, p, q, o), dtype)
-
-
-def flat_target(y: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """A target in one dimension, and its steps from one image, row and pixel to the next."""
-    steps = [stride // y.itemsize for stride in y.strides]
-    size = sum((n - 1) * step for n, step in zip(y.shape, steps, strict=True)) + 1 if y.size else 0
-    return as_strided(y, (size,), (y.itemsize,)), (steps[0], steps[1], steps[2])
-
-
-def returned(y: np.ndarray, out: np.ndarray | None) -> np.ndarray:
-    """A filled target as (N, O, P, Q): `out`, if there is one, to which it is copied unless it lies there."""
-    answer = y.transpose(0, 3, 1, 2)
-    if out is None:
-        return answer
-    if not np.may_share_memory(y, out):
-        out[...] = answer
-    return out
 
 
 def numbers_of_filter(
@@ -251,17 +123,20 @@ class Plan(NamedTuple):
 
     batch: int
     size: tuple[int, int]
+    channels: int
     steps: tuple[int, ...]
     y_steps: tuple[int, ...]
     vertical: Axis
     horizontal: Axis
     inside: bool
     panels: np.ndarray
+    columns: int
     pieces: np.ndarray
     offsets: np.ndarray
     depth: int
     band: int
     blocks: int
+    workers: int
 
 
 @lru_cache(maxsize=512)
@@ -296,9 +171,20 @@ def plan(
     else:
         band, blocks = bands(batch, vertical.count, horizontal.count, row_bytes, len(cut), threads)
     return Plan(
-        batch, (height, width), steps, y_steps, vertical, horizontal, inside, cut, pieces(runs, length), offsets,
-        runs * length, band, blocks,
+        batch, (height, width), channels, steps, y_steps, vertical, horizontal, inside, cut, columns(cut, wide),
+        pieces(runs, length), offsets, runs * length, band, blocks, threads,
     )  # fmt: skip
+
+
+@lru_cache(maxsize=512)
+def forward_plan(
+    g: ConvGeometry, pool: PoolGeometry | None, steps: tuple[int, ...], y_steps: tuple[int, ...], itemsize: int,
+    wide: int, most: int, threads: int,
+) -> tuple[Plan, tuple[Axis, Axis]]:  # fmt: skip
+    """The `plan` of a forward pass, and the windows of the pooling that follows."""
+    windows = pool_axes(pool)
+    seen = (*forward_axes(g), g.groups, itemsize, wide, most, threads, windows[0])
+    return plan(g.x_shape, g.out_channels, steps, (*y_steps, 0), *seen), windows
 
 
 class WeightPlan(NamedTuple):

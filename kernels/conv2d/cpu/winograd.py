@@ -16,6 +16,7 @@ Neural Networks" (CVPR 2016), whose interpolation points 0, 1, -1, 2, -2 and inf
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import numpy as np
 from numba import get_num_threads, prange
@@ -23,11 +24,10 @@ from numba import get_num_threads, prange
 from ...cpu import threads
 from ...cpu.compiled import compiled
 from ...cpu.memory import empty
-from ...cpu.vectors import BYTES, ROWS, WIDEST, product, sandwich
+from ...cpu.vectors import BYTES, ROWS, WIDEST, lanes, product, sandwich
 from ...cpu.windows import copy, keep_largest
 from ...geometry import ConvGeometry, PoolGeometry
-from ...max_pool2d import cpu as max_pool2d
-from . import tiling
+from . import layout
 
 SIDE = 6  # pixels of a tile of inputs
 POINTS = SIDE * SIDE
@@ -63,34 +63,38 @@ _weigh3, _weigh5 = (sandwich(FILTER[m]) for m in (4, 2))
 _product4, _product2, _product1 = (product(vectors) for vectors in (4, 2, 1))
 
 
-def lanes(dtype: np.dtype) -> int:
-    """Numbers in a register."""
-    return BYTES // np.dtype(dtype).itemsize
-
-
 def rounded(count: int, dtype: np.dtype) -> int:
     """`count` channels, up to a whole number of registers."""
     return -(-count // lanes(dtype)) * lanes(dtype)
 
 
 @compiled(parallel=True)
-def _weighed(w, out, wide, most):
-    """out = G w G^t of filters w (r, r, C, K): (36, K, C) in panels of columns, each (C, width), K a multiple of wide.
+def _weighed(w, deep, broad, turned, depth, columns, taps, out, scratch, wide, most):
+    """out = G w G^t of filters: (36, columns, depth) in panels of columns, each (depth, width).
 
-    `wide`: numbers in a register, `most`: registers of the widest panel.
+    w: flat; the taps x taps numbers of (d, k) begin at d * deep + k * broad, the last first if `turned`. wide: numbers
+    in a register; most: registers of the widest panel. What columns there are beyond, up to a whole number of
+    registers, is 0. scratch: for each worker a row for all numbers of one d.
     """
-    taps, channels, columns = w.shape[1], w.shape[2], w.shape[3]
-    flat = w.reshape(w.size)
-    for c in prange(channels):
-        k = 0
-        while k < columns:
-            width = wide * registers_of((columns - k) // wide, most)
-            first, step = k * channels + c * width, columns * channels
-            if taps == 3:
-                _weigh3(out, first, SIDE * step, step, flat, c * columns + k, 3 * step, step, width)
-            else:
-                _weigh5(out, first, SIDE * step, step, flat, c * columns + k, 5 * step, step, width)
-            k += width
+    count, workers = taps * taps, len(scratch)
+    stored = scratch.shape[1] // count
+    for worker in prange(workers):
+        plain = scratch[worker]
+        plain[:] = 0
+        for d in range(worker, depth, workers):
+            for k in range(columns):
+                at = d * deep + k * broad
+                for t in range(count):
+                    plain[(count - 1 - t if turned else t) * stored + k] = w[at + t]
+            k = 0
+            while k < stored:
+                width = wide * registers_of((stored - k) // wide, most)
+                first, step = k * depth + d * width, stored * depth
+                if taps == 3:
+                    _weigh3(out, first, SIDE * step, step, plain, k, 3 * stored, stored, width)
+                else:
+                    _weigh5(out, first, SIDE * step, step, plain, k, 5 * stored, stored, width)
+                k += width
 
 
 @compiled
@@ -99,33 +103,15 @@ def registers_of(left, most):
     return most if left >= most else (2 if left >= 2 else 1)
 
 
-@compiled(parallel=True)
-def _taps_first(w, deep, broad, columns, turned, out):
-    """out (taps, depth, more columns) from w, flat, in which the taps of (d, k) begin at d * deep + k * broad.
-
-    The last tap comes first if `turned`; columns beyond `columns` are 0.
-    """
-    taps, depth, stored = out.shape
-    for d in prange(depth):
-        for k in range(columns):
-            at = d * deep + k * broad
-            for t in range(taps):
-                out[taps - 1 - t if turned else t, d, k] = w[at + t]
-        for t in range(taps):
-            for k in range(columns, stored):
-                out[t, d, k] = 0
-
-
 def _packed(w, backwards):
     """The transformed filters of w (O, C, r, r) in any strides; for the gradient turned round, O and C exchanged."""
     filters, channels, r, _ = w.shape
     depth, columns = (filters, channels) if backwards else (channels, filters)
     deep, broad = (channels * r * r, r * r) if backwards else (r * r, channels * r * r)
-    plain = empty((r * r, depth, rounded(columns, w.dtype)), w.dtype)
+    stored = rounded(columns, w.dtype)
+    out, scratch = empty((POINTS * depth * stored,), w.dtype), empty((get_num_threads(), r * r * stored), w.dtype)
     flat = np.require(w, requirements="CAW").reshape(w.size)
-    _taps_first(flat, deep, broad, columns, backwards, plain)
-    out = empty((POINTS * plain[0].size,), w.dtype)
-    _weighed(plain.reshape(r, r, *plain.shape[1:]), out, lanes(w.dtype), WIDEST)
+    _weighed(flat, deep, broad, backwards, depth, columns, r, out, scratch, lanes(w.dtype), WIDEST)
     return out
 
 
@@ -161,14 +147,13 @@ def fill_patch(patch, deep, pixels, shape, n, row, column, replicate):
 
 @compiled(parallel=True)
 def _convolved(
-    x, filters, bias, relu, y, y_steps, y_shape, halved, m, top, left, replicate, wide, most, block, seen_by, made_by,
-    patches, spares,
-):  # fmt: skip
+    x, filters, bias, relu, y, y_steps, y_shape, halved, m, top, left, replicate, wide, most, block, scratch, ends
+):
     """y = x convolved with `filters` (as of `_weighed`); x (N, H, W, C) in C order; y flat, of y_shape (P, Q, K).
 
-    y_steps: from one image, row and pixel of y to the next. halved: y is the largest of each 2 x 2 pixels
-    instead. bias: K numbers, up to a whole number of registers. top, left: padding. The last four: a row for each
-    worker, which takes every so many-th block of tiles.
+    y_steps: from one image, row and pixel of y to the next. halved: y is the largest of each 2 x 2 pixels instead.
+    bias: K numbers, up to a whole number of registers. top, left: padding. scratch: a row for each worker, which takes
+    every so many-th block of tiles; ends: of the parts of a row.
     """
     batch, height, width, channels = x.shape
     rows, columns, stored = y_shape
@@ -177,12 +162,13 @@ def _convolved(
     down, across = (rows + m - 1) // m, (columns + m - 1) // m
     tiles = batch * down * across
     blocks = (tiles + block - 1) // block
-    workers = len(seen_by)
+    workers = len(scratch)
     pixels = x.reshape(x.size)
     nothing, once = np.zeros(wide * most, x.dtype), np.zeros(1, np.int64)
     for worker in prange(workers):
-        seen, products, spare = seen_by[worker], made_by[worker], spares[worker]
-        patch = patches[worker]
+        own = scratch[worker]
+        seen, products = own[: ends[0]], own[ends[0] : ends[1]]
+        patch, spare = own[ends[1] : ends[2]], own[ends[2] : ends[3]]
         patch[:] = 0  # beyond the channels it stays so
         for task in range(worker, blocks, workers):
             first = task * block
@@ -288,11 +274,6 @@ def workspace(geometry: ConvGeometry, itemsize: int, backwards: bool) -> int:
     return itemsize * POINTS * workers * (tiles + 1) * (read + written)
 
 
-def channels_last(x):
-    """(N, C, H, W) in any strides -> (N, H, W, C) in C order; no copy if it lies so already."""
-    return np.require(x.transpose(0, 2, 3, 1), requirements="CAW")
-
-
 def _run(x, filters, b, relu, y, output, m, padding, replicate, halved=False):
     """Fills y (N, P, Q, K), each pixel's numbers side by side, P and Q as in `output`; or half of these if `halved`."""
     dtype, channels, outputs = y.dtype, rounded(x.shape[1], y.dtype), rounded(y.shape[3], y.dtype)
@@ -300,19 +281,13 @@ def _run(x, filters, b, relu, y, output, m, padding, replicate, halved=False):
     if b is not None:
         bias[: b.size] = b
     workers = get_num_threads()
-    tiles = y.shape[0] * math.prod(-(-n // m) for n in output)
-    block = _block(tiles, workers)
-    groups = -(-block // ROWS)  # of ROWS tiles, which lie together, point after point
-    room = [
-        (groups * POINTS * ROWS * channels,),
-        (groups * POINTS * ROWS * outputs,),
-        (POINTS * channels,),
-        (m * m * outputs,),
-    ]
-    numbers, steps = tiling.flat_target(y)
+    block = _block(y.shape[0] * math.prod(-(-n // m) for n in output), workers)
+    tiles = -(-block // ROWS) * ROWS  # ROWS of them lie together, point after point
+    ends = tuple(accumulate((tiles * POINTS * channels, tiles * POINTS * outputs, POINTS * channels, m * m * outputs)))
+    numbers, steps = layout.flat_target(y)
     _convolved(
-        channels_last(x), filters, bias, relu, numbers, steps, (*output, y.shape[3]), halved, m, *padding,
-        replicate, lanes(dtype), WIDEST, block, *(empty((workers, *shape), dtype) for shape in room),
+        layout.channels_last(x), filters, bias, relu, numbers, steps, (*output, y.shape[3]), halved, m, *padding,
+        replicate, lanes(dtype), WIDEST, block, empty((workers, ends[-1]), dtype), ends,
     )  # fmt: skip
 
 
@@ -324,20 +299,12 @@ def _block(tiles: int, workers: int) -> int:
 
 def forward(x, w, b, geometry: ConvGeometry, relu=False, packed=None, out=None, pool: PoolGeometry | None = None):
     g = geometry
-    if pool is not None and not _by_halves(pool):
-        return max_pool2d.forward(forward(x, w, b, g, relu, packed), pool, where=False)[0]
-    y = tiling.target(g.y_shape if pool is None else pool.y_shape, x.dtype, out)
+    y = layout.target(g.y_shape if pool is None else pool.y_shape, x.dtype, out)
     (top, _), (left, _) = g.padding
     filters = pack(w, g) if packed is None else packed
     mode = g.padding_mode == "replicate", pool is not None
     _run(x, filters, b, relu, y, g.output, SIDE + 1 - g.kernel[0], (top, left), *mode)
-    return tiling.returned(y, out)
-
-
-def _by_halves(pool: PoolGeometry) -> bool:
-    """Whether its windows are those 2 x 2 pixels that a tile of outputs is made of."""
-    plain = pool.kernel == pool.stride == (2, 2) and pool.dilation == (1, 1) and pool.padding == ((0, 0), (0, 0))
-    return plain and pool.output == (pool.size[0] // 2, pool.size[1] // 2)
+    return layout.returned(y, out)
 
 
 def grad_input(grad, w, geometry: ConvGeometry, packed=None):

@@ -25,17 +25,16 @@ from numba import get_num_threads, prange
 from ...cpu import threads
 from ...cpu.compiled import compiled
 from ...cpu.memory import empty
-from ...cpu.vectors import ROWS, WIDEST, product, sandwich
+from ...cpu.vectors import ROWS, WIDEST, lanes, product, sandwich
 from ...geometry import ConvGeometry
+from .layout import channels_last
 from .winograd import (
     FILTER,
     INPUT,
     OUTPUT,
     POINTS,
     SIDE,
-    channels_last,
     fill_patch,
-    lanes,
     place_of,
     registers_of,
     rounded,

@@ -78,14 +78,14 @@ class Conv2d(Layer):
 
     def workspace(self, batch: int, dtype: Any, *shapes: Shape, gradients: bool) -> int:
         ops = ("conv2d.grad_input", "conv2d.grad_weight") if gradients else ("conv2d",)
-        call = self._call(batch, shapes[0])
+        call = self.call(batch, shapes[0])
         return max(F.workspace(op, dtype, **call) + gradients * F.packed(op, dtype, **call) for op in ops)
 
     def packed(self, batch: int, dtype: Any, *shapes: Shape) -> int:
-        return F.packed("conv2d", dtype, **self._call(batch, shapes[0]))
+        return F.packed("conv2d", dtype, **self.call(batch, shapes[0]))
 
-    def _call(self, batch: int, shape: Shape) -> dict[str, Any]:
-        """What decides on the kernel's version."""
+    def call(self, batch: int, shape: Shape) -> dict[str, Any]:
+        """What decides on the kernel's version, as kernels.why takes it; the mode of padding does not."""
         settings = self.settings() | {"padding_mode": "zeros"}
         return {"x_shape": (batch, *shape), "w_shape": self.parameter_shapes()["weight"], **settings}
 

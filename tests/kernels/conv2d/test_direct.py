@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from minitl.kernels import ConvGeometry, conv2d
-from minitl.kernels.conv2d.cpu import depthwise, direct, direct_weights, tiling
-from minitl.kernels.registry import why
+from minitl.kernels.conv2d.cpu import depthwise, direct, direct_weights, layout, phases, tiling
+from minitl.kernels.explanation import why
 
 KINDS = {  # x, w, attributes: all paths through the tiles
     "bordered": ((2, 5, 23, 21), (70, 5, 3, 3), {"padding": 1}),
@@ -35,6 +35,7 @@ def operands(kind):
 def fresh_plans():
     def forget():
         tiling.plan.cache_clear()
+        tiling.forward_plan.cache_clear()
         tiling.weight_plan.cache_clear()
 
     forget()
@@ -95,7 +96,7 @@ def test_images_that_lie_in_order_are_not_copied():
     x = normal((2, 3, 5, 4), 0)
     last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     for array in (x, last):
-        numbers, (image, row, pixel, channel) = tiling.flat(array)
+        numbers, (image, row, pixel, channel) = layout.flat(array)
         assert np.shares_memory(numbers, array)
         assert numbers[1 * image + 4 * row + 2 * pixel + 1 * channel] == x[1, 1, 4, 2]
 
@@ -122,7 +123,7 @@ def test_panels_hold_every_channel_once(groups, columns):
 
 def test_every_tap_belongs_to_one_phase():
     for kernel, stride, padding, dilation in ((3, 1, 1, 1), (11, 4, 2, 1), (5, 3, 0, 2), (4, 2, 3, 2), (1, 3, 0, 1)):
-        taps = [tap for phase in tiling.phases(kernel, stride, padding, dilation) for tap in phase.taps]
+        taps = [tap for phase in phases.phases(kernel, stride, padding, dilation) for tap in phase.taps]
         assert sorted(taps) == list(range(kernel))
 
 

@@ -90,13 +90,13 @@ def test_no_image_is_written_nowhere():
 
 def test_room_for_a_concat_is_what_concat_gives():
     shapes = [(2, 3, 4, 5), (2, 1, 4, 5), (2, 7, 4, 5)]
-    y, parts = concat.room(shapes, np.dtype(np.float32))
+    y, parts = concat.Joined(shapes, np.dtype(np.float32)).new()
     xs = tuple(np.full(shape, i, np.float32) for i, shape in enumerate(shapes))
     for part, x in zip(parts, xs, strict=True):
         part[...] = x
     np.testing.assert_array_equal(y, concat.forward(xs, 1))
     with pytest.raises(ShapeError, match="shapes must agree but along axis 1"):
-        concat.room([(2, 3, 4, 5), (2, 3, 4, 6)], np.dtype(np.float32))
+        concat.Joined([(2, 3, 4, 5), (2, 3, 4, 6)], np.dtype(np.float32))
 
 
 def test_a_version_of_ones_own_need_not_know_out():

@@ -1,5 +1,7 @@
 """Memory that is not there: told before it is asked for, and told with what to lower."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -110,7 +112,24 @@ def test_what_a_small_picture_becomes_is_asked_for_too(monkeypatch):
 def test_so_is_a_concat_that_convolutions_write_to(monkeypatch):
     monkeypatch.setattr(room, "free", lambda: 10**8)
     with pytest.raises(HostMemoryError, match=r"concat: .* needs 0\.4 GB more memory"):
-        kernels.concat.room([(1, 50, 1000, 1000)] * 2, np.dtype(np.float32))
+        kernels.concat.Joined([(1, 50, 1000, 1000)] * 2, np.dtype(np.float32)).new()
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_what_is_not_written_is_not_asked_for(kernel, monkeypatch):
+    """Where a convolution writes to an array that is there, or gives the maxima of its result alone."""
+    g = kernels.ConvGeometry.infer((1, 16, 600, 600), (64, 16, kernel, kernel), padding=kernel // 2)
+    x, w = np.zeros(g.x_shape, np.float32), np.zeros(g.w_shape, np.float32)
+    asked = []
+    monkeypatch.setattr(room, "check", lambda op, arguments, needed: asked.append(needed))
+    whole = 4 * math.prod(g.y_shape)
+    conv2d.forward(x, w, None, g)
+    conv2d.forward(x, w, None, g, out=np.empty((1, 600, 600, 64), np.float32).transpose(0, 3, 1, 2))
+    conv2d.Ready(x, w, None, g, False, kernels.PoolGeometry.infer(g.y_shape, 2))(x, w, None)
+    plain, out, pooled = asked
+    assert plain >= whole
+    assert out == plain - whole
+    assert pooled == plain - whole * 3 // 4
 
 
 def test_what_is_only_kept_for_later_is_given_back_first(monkeypatch):
