@@ -224,4 +224,34 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
         "if (mode == CIRCULAR) return i < 0 ? i + size : i - size;",
         "if (mode == CIRCULAR) return i <= 0 ? i + size : i - size;",
     ): "0 is a pixel of the picture, and was returned above",
+    (
+        "conv2d/cuda/grad_weight.cu",
+        "implicit_gemm",
+        "bool more = step + 1 < steps;",
+        "bool more = step + 1 <= steps;",
+    ): _ONE_MORE,
+    (
+        "conv2d/cuda_numba.py",
+        "conv2d_tiled",
+        "if relu and total < 0:",
+        "if relu and total <= 0:",
+    ): _ZERO,
+    (
+        "cuda/include/elementwise.cuh",
+        "by_fours",
+        "if (i + 4 <= count) {",
+        "if (i + 4 < count) {",
+    ): _SCALAR,
+    (
+        "max_pool2d/max_pool2d.cu",
+        "windows",
+        "return {begin > 0 ? (begin + stride - 1) / stride : 0, min(end / stride + 1, count)};",
+        "return {begin > 0 ? (begin + stride - 1) / stride : 0, min(end * stride + 1, count)};",
+    ): "goes on to later windows, which do not hold the pixel and so never name it as their largest",
+    (
+        "softmax/cuda_numba.py",
+        "warp_max",
+        "for step in range(5):",
+        "for step in range(5 + 1):",
+    ): "the sixth exchange is of each lane with itself, and the larger of a number and itself is that number",
 }
